@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.graph.qdq import MOVES, Wiring
-from edge_convnext.graph.structure import PRODUCTS
+from edge_convnext.graph.structure import PRODUCTS, RELUS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["drop_idle_pairs"]
 
-_RELUS = frozenset({"Clip", "Relu"})
 # Between two pairs: they stay INT8 where a product at either end is.
 _BETWEEN = frozenset({"Add", "HardSigmoid", "Mul", "Sigmoid"})
 _THROUGH = MOVES | {"AveragePool", "Concat", "GlobalAveragePool", "MaxPool"}
@@ -79,7 +78,7 @@ def _leave_floats(wiring: Wiring, pairs: Mapping[str, NodeProto]) -> None:
 def _maker(wiring: Wiring, quantizer: NodeProto) -> NodeProto | None:
     """What makes a quantized tensor, before a Relu or Clip."""
     maker = wiring.producer.get(quantizer.input[0])
-    while maker is not None and maker.op_type in _RELUS:
+    while maker is not None and maker.op_type in RELUS:
         maker = wiring.producer.get(maker.input[0])
     return maker
 
@@ -127,7 +126,7 @@ def _around(wiring: Wiring, node: NodeProto) -> set[str]:
                     for pair in wiring.readers.get(reader.output[0], ())
                     if pair.op_type == "DequantizeLinear"
                 )
-            elif reader.op_type in _RELUS:
+            elif reader.op_type in RELUS:
                 names += reader.output
     return found
 

@@ -12,6 +12,7 @@ import numpy as np
 from onnx import numpy_helper
 
 from edge_convnext.core.errors import QuantizationError
+from edge_convnext.graph.structure import PRODUCTS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MOVES",
-    "WEIGHTED_OPS",
     "Wiring",
     "channel_scales",
     "drop_unread",
@@ -30,7 +30,6 @@ __all__ = [
     "scale_constant",
 ]
 
-WEIGHTED_OPS = frozenset({"Conv", "Gemm", "MatMul"})
 # They only move values, so that a pair in front of them is one in front of what reads them.
 MOVES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
@@ -65,7 +64,7 @@ class Wiring:
 
     def has_quantized_weight(self, node: NodeProto) -> bool:
         """Whether this is a convolution or matrix product with dequantized weights."""
-        return node.op_type in WEIGHTED_OPS and self.quantizer(node.input[1]) is not None
+        return node.op_type in PRODUCTS and self.quantizer(node.input[1]) is not None
 
     def is_quantized(self, node: NodeProto) -> bool:
         """Whether its activations are quantized as well."""

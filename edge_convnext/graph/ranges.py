@@ -16,6 +16,7 @@ import numpy as np
 from edge_convnext.graph.activations import Activations, observe
 from edge_convnext.graph.affine import Grid, make_grid
 from edge_convnext.graph.qdq import is_transposed
+from edge_convnext.graph.structure import PRODUCTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,13 +91,13 @@ def set_ranges(proto: ModelProto, grids: dict[str, Grid]) -> None:
 
 
 def _find_quantizers(quantized: ModelProto, reference: ModelProto) -> list[_Quantizer]:
-    from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+    from edge_convnext.graph.qdq import Wiring
 
     wiring, float_wiring = Wiring(quantized), Wiring(reference)
     readers = {node.name: node for node in reference.graph.node}
     found: dict[str, _Quantizer] = {}
     for node in quantized.graph.node:
-        if node.op_type not in WEIGHTED_OPS or not wiring.is_quantized(node):
+        if node.op_type not in PRODUCTS or not wiring.is_quantized(node):
             continue
         dequantize = wiring.producer[node.input[0]]
         if dequantize.op_type != "DequantizeLinear":

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring, drop_unread_constants, is_transposed
-from edge_convnext.graph.structure import infer_shapes, scales
+from edge_convnext.graph.qdq import Wiring, drop_unread_constants, is_transposed
+from edge_convnext.graph.structure import PRODUCTS, infer_shapes, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,7 +82,7 @@ def _product_before(wiring: Wiring, tensor: str) -> tuple[NodeProto | None, Node
         node = wiring.producer.get(tensor)
     usable = (
         node is not None
-        and node.op_type in WEIGHTED_OPS
+        and node.op_type in PRODUCTS
         and all(not name or name in wiring.constants for name in node.input[1:])
         and wiring.is_private(tensor)
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from edge_convnext.graph.structure import (
     CARRIERS,
     PRODUCTS,
+    RELUS,
     Structure,
     integers,
     read_structure,
@@ -31,7 +32,6 @@ ProductKind = Literal["conv", "pointwise", "depthwise", "grouped", "linear", "at
 Behind = Literal["nothing", "relu", "act", "norm", "add", "concat"]
 
 _IMAGES, _LOGITS = "\0images", "\0logits"  # no node has such a name
-_RELUS = frozenset({"Clip", "Relu"})
 _ACTIVATIONS = frozenset(
     {
         *("Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu"),
@@ -255,7 +255,7 @@ def _behind(seen: Structure, node: NodeProto) -> Behind:
 
 
 def _reads_as(seen: Structure, reader: NodeProto, name: str) -> Behind | None:
-    if reader.op_type in _RELUS:
+    if reader.op_type in RELUS:
         return "relu"
     if reader.op_type in _ACTIVATIONS:
         return "act"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.graph.ranges import weight_energy
 from edge_convnext.graph.roles import is_norm
-from edge_convnext.graph.structure import CARRIERS, PRODUCTS
+from edge_convnext.graph.structure import CARRIERS, PRODUCTS, RELUS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Spot", "find_never_negative", "list_spots"]
 
-_RELUS = frozenset({"Clip", "Relu"})
 _SIGMOIDS = frozenset({"HardSigmoid", "Sigmoid"})
 _NEVER_NEGATIVE = frozenset({"HardSigmoid", "Relu", "Sigmoid", "Softmax"})
 # What they make has no sign that their inputs have not.
@@ -134,7 +133,7 @@ def _outputs(seen: Structure, node: NodeProto) -> Iterator[Spot]:
     """What a convolution or sum makes, behind the Relu or Clip that runtimes fuse with it."""
     name = node.output[0]
     readers = seen.readers.get(name, ())
-    if len(readers) == 1 and readers[0].op_type in _RELUS:
+    if len(readers) == 1 and readers[0].op_type in RELUS:
         name = readers[0].output[0]
     yield _plain(seen, name, None)
 
@@ -174,7 +173,7 @@ def _leave_floats(seen: Structure, spot: Spot, wanted: Collection[str]) -> Spot:
     weights itself.
     """
     maker = seen.maker.get(spot.tensor)
-    while maker is not None and maker.op_type in _RELUS:
+    while maker is not None and maker.op_type in RELUS:
         maker = seen.maker.get(maker.input[0])
     floats = [
         node.name

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 __all__ = [
+    "ALL_PRODUCTS",
     "CARRIERS",
     "PRODUCTS",
+    "RELUS",
     "Shape",
     "Structure",
     "infer_shapes",
@@ -29,6 +31,8 @@ __all__ = [
 Shape: TypeAlias = tuple[int, ...]  # 0 where a size is not known
 
 PRODUCTS = frozenset({"Conv", "Gemm", "MatMul"})
+ALL_PRODUCTS = PRODUCTS | {"ConvTranspose"}  # which no placement quantizes
+RELUS = frozenset({"Clip", "Relu"})  # runtimes fuse them with the product in front
 # They move values or store them otherwise, and compute nothing.
 CARRIERS = frozenset(
     {

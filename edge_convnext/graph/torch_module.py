@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from edge_convnext.core.errors import UntrainableError, shorten
 from edge_convnext.graph.affine import TINY, WEIGHT_MAX
-from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+from edge_convnext.graph.qdq import Wiring
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.graph.torch_operations.table import make_operation
 
 if TYPE_CHECKING:
@@ -255,7 +256,7 @@ def _weights_of(reference: ModelProto) -> dict[str, Tensor]:
     return {
         node.name: torch.from_numpy(np.array(weight))
         for node in reference.graph.node
-        if node.op_type in WEIGHTED_OPS
+        if node.op_type in PRODUCTS
         if (weight := wiring.value(node.input[1])) is not None
     }
 
@@ -280,7 +281,7 @@ def _reader(node: NodeProto, wiring: Wiring) -> str:
 
 def _learns(node: NodeProto, position: int) -> bool:
     """Weights, biases, and the constants of norms and GRN."""
-    if node.op_type in WEIGHTED_OPS:
+    if node.op_type in PRODUCTS:
         return position > 0  # the first of a sum over positions are ones
     return position in _LEARNING.get(node.op_type, ())
 

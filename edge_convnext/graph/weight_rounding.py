@@ -19,9 +19,9 @@ from onnx import numpy_helper
 
 from edge_convnext.graph.affine import WEIGHT_MAX, Grid
 from edge_convnext.graph.input_moments import Reader, collect_moments
-from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring, is_transposed
+from edge_convnext.graph.qdq import Wiring, is_transposed
 from edge_convnext.graph.row_rounding import Floats, round_rows
-from edge_convnext.graph.structure import integers, pads_itself, scales
+from edge_convnext.graph.structure import PRODUCTS, integers, pads_itself, scales
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,7 +140,7 @@ def _find_stored(quantized: ModelProto, reference: ModelProto) -> list[_Stored]:
     found = (
         _read_stored(wiring, float_wiring, node, originals[node.name])
         for node in quantized.graph.node
-        if node.op_type in WEIGHTED_OPS and node.name in originals and wiring.is_quantized(node)
+        if node.op_type in PRODUCTS and node.name in originals and wiring.is_quantized(node)
     )
     return [one for one in found if one is not None]
 

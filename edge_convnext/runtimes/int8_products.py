@@ -10,12 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_convnext.graph.structure import ALL_PRODUCTS
+
 if TYPE_CHECKING:
     from onnx import ModelProto
 
     from edge_convnext.graph.qdq import Wiring
 
-__all__ = ["INT8_OPERATIONS", "PRODUCTS", "Int8Products", "planned_products"]
+__all__ = ["INT8_OPERATIONS", "Int8Products", "planned_products"]
 
 # ONNX's own and ONNX Runtime's, with integers in and a product inside.
 INT8_OPERATIONS = frozenset(
@@ -44,7 +46,6 @@ _PASSED = frozenset(
         "Unsqueeze",
     }
 )
-PRODUCTS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def planned_products(proto: ModelProto, wiring: Wiring) -> tuple[str, ...]:
         for node in proto.graph.node
         if node.op_type in INT8_OPERATIONS
         or (
-            node.op_type in PRODUCTS and all(_is_quantized(wiring, name) for name in node.input[:2])
+            node.op_type in ALL_PRODUCTS
+            and all(_is_quantized(wiring, name) for name in node.input[:2])
         )
     )
 

@@ -29,6 +29,7 @@ from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.activations import observe
 from edge_convnext.graph.pooled_scale import is_pooled
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.networks.family import family_of_graph
 from edge_convnext.stages.equalize_factors import choose_factors
 from edge_convnext.stages.equalize_sites import equalize_joints
@@ -125,13 +126,13 @@ class Site:
 
 def find_sites(proto: ModelProto) -> list[Site]:
     """Find every normalisation that one convolution or product reads, in graph order."""
-    from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+    from edge_convnext.graph.qdq import Wiring
 
     wiring = Wiring(proto)
     return [
         site
         for node in proto.graph.node
-        if node.op_type in WEIGHTED_OPS and wiring.value(node.input[1]) is not None
+        if node.op_type in PRODUCTS and wiring.value(node.input[1]) is not None
         if (site := _find_site(wiring, node)) is not None
     ]
 

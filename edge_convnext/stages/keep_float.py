@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_facts, read_proto, write_proto
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.stages.quantize_roles import PLACER_FACT
 
 if TYPE_CHECKING:
@@ -28,13 +29,13 @@ STAGE = Stage("fallback", 1, ("onnx", "onnxruntime"))
 
 def quantized_operations(proto: ModelProto) -> tuple[str, ...]:
     """List the names of convolutions and products with quantized inputs, in graph order."""
-    from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+    from edge_convnext.graph.qdq import Wiring
 
     wiring = Wiring(proto)
     return tuple(
         node.name
         for node in proto.graph.node
-        if node.op_type in WEIGHTED_OPS and wiring.is_quantized(node)
+        if node.op_type in PRODUCTS and wiring.is_quantized(node)
     )
 
 
@@ -103,14 +104,12 @@ def keep_matching(quantized: Path, reference: Path, patterns: Sequence[str]) -> 
     Raises:
         ArtifactError: A file is missing, or not ONNX.
     """
-    from edge_convnext.graph.qdq import WEIGHTED_OPS
-
     proto = read_proto(quantized)
     operations = quantized_operations(proto)
     kept = []
     for operation in operations:
         module = operation.rpartition("/")[0]
-        names = [f"{module}/{kind}" for kind in WEIGHTED_OPS]
+        names = [f"{module}/{kind}" for kind in PRODUCTS]
         if any(re.fullmatch(pattern, name) for pattern in patterns for name in names):
             kept.append(operation)
     if kept:

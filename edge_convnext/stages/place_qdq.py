@@ -22,6 +22,7 @@ from edge_convnext.core.files import AnyPath
 from edge_convnext.core.sections import QuantizeConfig
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.affine import TINY, WEIGHT_MAX
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
 from edge_convnext.stages.quantize_roles import place_by_roles
 
@@ -129,9 +130,7 @@ def place_qdq(
 def _find_products(
     proto: ModelProto, wiring: Wiring, placement: PlacementName, path: Path
 ) -> list[_Product]:
-    from edge_convnext.graph.qdq import WEIGHTED_OPS
-
-    weighted = [node for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
+    weighted = [node for node in proto.graph.node if node.op_type in PRODUCTS]
     wanted = quantized_nodes(proto, path, [node.name for node in weighted], placement)
     sizes = _infer_sizes(proto)
     return [

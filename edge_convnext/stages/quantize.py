@@ -19,6 +19,7 @@ from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.step import Stage
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
 from edge_convnext.stages.quantize_roles import place_by_roles, rounds_anew
@@ -172,10 +173,8 @@ def _select(
     proto: onnx.ModelProto, placement: PlacementName, config: QuantizeConfig, path: Path
 ) -> frozenset[str]:
     """Return the names of the nodes that may be quantized."""
-    from edge_convnext.graph.qdq import WEIGHTED_OPS
-
     names = frozenset(node.name for node in proto.graph.node)
-    weighted = [node.name for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
+    weighted = [node.name for node in proto.graph.node if node.op_type in PRODUCTS]
     allowed = quantized_nodes(proto, path, weighted, placement)
     if allowed is None:
         allowed = names
@@ -233,10 +232,10 @@ def _check(
     proto: onnx.ModelProto, wanted: frozenset[str], placement: PlacementName, path: Path
 ) -> int:
     """Check a quantized graph against the selection, and count its quantized operations."""
-    from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+    from edge_convnext.graph.qdq import Wiring
 
     wiring = Wiring(proto)
-    weighted = [node for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
+    weighted = [node for node in proto.graph.node if node.op_type in PRODUCTS]
     quantized = {node.name for node in weighted if wiring.is_quantized(node)}
     missing = sorted({node.name for node in weighted} & wanted - quantized)
     if not quantized or (missing and placement != "all"):

@@ -25,6 +25,7 @@ from edge_convnext.graph.float16 import (
     saturates,
 )
 from edge_convnext.graph.float16_numbers import LARGEST, SMALLEST_NORMAL
+from edge_convnext.graph.structure import PRODUCTS
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto, ValueInfoProto
@@ -170,13 +171,11 @@ class _Halving:
 
     def _is_wide_here(self, node: NodeProto) -> bool:
         """True if a node has a tiny scale, casts pixels, or adds numbers beyond float16."""
-        from edge_convnext.graph.qdq import WEIGHTED_OPS
-
         if node.op_type == "Cast":
             return node.input[0] not in self.floats
         if node.op_type in ("Add", "Sub"):  # a mask of attention
             return any(is_beyond(self.wiring.value(name)) for name in node.input)
-        if node.op_type not in WEIGHTED_OPS:
+        if node.op_type not in PRODUCTS:
             return False
         pairs = [self.wiring.quantizer(name) for name in node.input]
         return any(pair is not None and self._is_tiny(pair.input[1]) for pair in pairs)

@@ -12,8 +12,8 @@ from support.timm_exports import export_timm
 from support.written_graphs import draw, excited, write
 
 from edge_convnext.graph.placements import quantized
-from edge_convnext.graph.qdq import WEIGHTED_OPS
 from edge_convnext.graph.roles import describe
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.networks.convnext.form_names import CpuFormName, GpuFormName
 from edge_convnext.networks.convnext.placements import quantized_nodes
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 @pytest.mark.parametrize("form", FORMS)
 def test_on_convnexts_forms_the_sets_are_those_of_its_module_names(form, folder):
     proto = onnx.load(export_tiny(form, folder).path)
-    weighted = [node.name for node in proto.graph.node if node.op_type in WEIGHTED_OPS]
+    weighted = [node.name for node in proto.graph.node if node.op_type in PRODUCTS]
     roles = describe(proto)
     # Some forms write the sums of GRN as products, which are no part of the network's work.
     sums = set(weighted) - {one.name for one in roles.products}

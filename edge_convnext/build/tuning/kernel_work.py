@@ -11,12 +11,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_convnext.graph.structure import PRODUCTS
+
 if TYPE_CHECKING:
     from edge_convnext.runtimes.tensorrt.builder_log import Kernel, KernelTensor
 
 __all__ = ["Work", "count_work"]
 
-_PRODUCT_NODES = ("Conv", "MatMul", "Gemm")
 _GENERATED_NAME = re.compile(r"^__myl_([A-Za-z]+)_myl")
 _STEP = re.compile("[A-Z][a-z]*")
 # Instructions of a step per element: an assumption. Products are counted separately.
@@ -65,7 +66,7 @@ def _find_weight(kernel: Kernel) -> KernelTensor | None:
         wanted = True
     else:  # some fusions don't list the product they were made around
         operations = (node.rpartition("/")[2] for node in kernel.nodes)
-        wanted = bool(constants) or any(name.startswith(_PRODUCT_NODES) for name in operations)
+        wanted = bool(constants) or any(name.startswith(tuple(PRODUCTS)) for name in operations)
     if not wanted:
         return None
     if constants:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.graph.foreign.index import drop_unused, rename_values
 from edge_convnext.graph.foreign.rewrite import infer_shapes
+from edge_convnext.graph.structure import ALL_PRODUCTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["name_by_place"]
 
-_PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _PARTS = {"Conv": ("weight", "bias"), "Gemm": ("weight", "bias"), "MatMul": ("weight",),
           "LayerNormalization": ("weight", "bias")}  # fmt: skip
 
@@ -56,7 +56,7 @@ def _places(proto: ModelProto) -> list[str]:
     constants = {tensor.name for tensor in graph.initializer}
     products = [
         at for at, node in enumerate(graph.node)
-        if node.op_type in _PRODUCTS and any(name in constants for name in node.input)
+        if node.op_type in ALL_PRODUCTS and any(name in constants for name in node.input)
     ]  # fmt: skip
     head = products[-1] if products else len(graph.node)
     stage, blocks, area = -1, 0, 0

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edge_convnext.graph.foreign.rewrite import infer_shapes
+from edge_convnext.graph.structure import ALL_PRODUCTS
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -33,7 +34,7 @@ def count_work(proto: ModelProto) -> tuple[int, int]:
     )
     macs = 0
     for node in graph.node:
-        if node.op_type not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
+        if node.op_type not in ALL_PRODUCTS:
             continue
         first, second = (shapes.get(name, ()) for name in node.input[:2])
         outputs = math.prod(size or 1 for size in shapes.get(node.output[0], ()))

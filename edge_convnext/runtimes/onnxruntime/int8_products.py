@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.structure import ALL_PRODUCTS, RELUS
 from edge_convnext.runtimes.int8_products import (
     INT8_OPERATIONS,
-    PRODUCTS,
     Int8Products,
     planned_products,
 )
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["int8_products", "why_in_float"]
 
 _TOKEN = re.compile(r"(_token_\d+|_nchwc)+$")  # appended to the name of a node that is fused
-_BOUNDS = frozenset({"Clip", "Relu"})
 _UNSAID = "ONNX Runtime does not say why"
 # Its WeightBiasQuantization, which is on by default.
 _QUANTIZED_WEIGHTS = (
@@ -55,7 +54,7 @@ def int8_products(path: Path, options: RuntimeOptions) -> Int8Products:
         # Weights past 2 GB would lie beside it; what is asked for are nodes alone.
         nodes = read_proto(optimized).graph.node
         found = [_TOKEN.sub("", node.name) for node in nodes if node.op_type in INT8_OPERATIONS]
-    by_name = {node.name: node for node in proto.graph.node if node.op_type in PRODUCTS}
+    by_name = {node.name: node for node in proto.graph.node if node.op_type in ALL_PRODUCTS}
     beyond = tuple(
         (name, _why_beyond(by_name[name], wiring))
         for name in found
@@ -99,7 +98,7 @@ def why_in_float(node: NodeProto, wiring: Wiring) -> str:
         return "ONNX Runtime fused it with a bias [C] into a float Gemm, or its scales are several"
     value, bound = node.output[0], None
     reader = _only_reader(wiring, value)
-    if reader is not None and reader.op_type in _BOUNDS:
+    if reader is not None and reader.op_type in RELUS:
         bound, value = reader, reader.output[0]
         reader = _only_reader(wiring, value)
     if reader is not None and reader.op_type == "MaxPool":  # a pair behind it serves as well

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.runtimes.openvino.runner import OpenVino
 from edge_convnext.runtimes.profiler import LayerTimes
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenVinoProfiler", "known_nodes", "map_layers"]
 
-_PRODUCTS = {"Conv", "MatMul", "Gemm"}
 _NO_KERNEL = ("undef", "unknown")
 _MOVES = {"Reorder", "Convert"}  # layers that the plugin inserts; they compute none of our nodes
 
@@ -124,7 +124,7 @@ def map_layers(
         products = [
             node.name
             for node in before
-            if node is not None and node.op_type in _PRODUCTS and node.name not in claimed
+            if node is not None and node.op_type in PRODUCTS and node.name not in claimed
         ]
         found[layer] = (*nodes, *dict.fromkeys(products))
     claimed |= {node for nodes in found.values() for node in nodes}

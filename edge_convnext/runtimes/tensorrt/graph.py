@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.core.errors import EngineBuildError
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.findings import refuse_errors
+from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.runtimes.tensorrt.lint import TensorRTName, lint_tensorrt
 from edge_convnext.runtimes.tensorrt.sidecar import graph_metadata
 
@@ -53,11 +54,11 @@ def read_graph(onnx: Path) -> Graph:
 
 def _count_quantized(proto: ModelProto) -> int:
     """Count products whose two operands are dequantized; moves in between don't matter."""
-    from edge_convnext.graph.qdq import WEIGHTED_OPS, Wiring
+    from edge_convnext.graph.qdq import Wiring
 
     wiring = Wiring(proto)
     return sum(
-        node.op_type in WEIGHTED_OPS and all(map(wiring.quantizer, node.input[:2]))
+        node.op_type in PRODUCTS and all(map(wiring.quantizer, node.input[:2]))
         for node in proto.graph.node
     )
 
