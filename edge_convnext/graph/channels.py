@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from edge_convnext.graph.qdq import is_transposed
+from edge_convnext.graph.qdq import weight_axes
 from edge_convnext.graph.structure import PRODUCTS, integers
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _read(wiring: Wiring, node: NodeProto, name: str, ids: Ids) -> Reader | None
     elif rank != 2 or any(item.name == "transA" and item.i for item in node.attribute):
         return None
     else:
-        axis, weight_axis = ids.ndim - 1, 1 if is_transposed(node) else 0
+        axis, weight_axis = ids.ndim - 1, weight_axes(node, rank)[1]
     rows = np.moveaxis(ids, axis, 0).reshape(ids.shape[axis], -1)
     if not (rows == rows[:, :1]).all():
         return None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.graph.affine import TINY
-from edge_convnext.graph.qdq import is_transposed
+from edge_convnext.graph.qdq import weight_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -143,11 +143,9 @@ class PairWriter:
 
 def _weight_axis(node: NodeProto, position: int, rank: int, dims: Sequence[int]) -> int | None:
     """Axis of the outputs; None where kernels take one scale alone."""
-    if node.op_type == "Conv" or is_transposed(node):
-        return 0
-    if any(size > 1 for size in dims[: rank - 2]):
-        return None  # a product of several matrices
-    return rank - 1 if position == 1 else rank - 2
+    axis = rank - 2 if position == 0 else weight_axes(node, rank)[0]
+    several = axis > 0 and any(size > 1 for size in dims[: rank - 2])  # a product of matrices
+    return None if several else axis
 
 
 def _store(tensor: TensorProto, axis: int | None, largest: int) -> list[TensorProto]:

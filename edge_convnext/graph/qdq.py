@@ -28,6 +28,7 @@ __all__ = [
     "guard_biases",
     "is_transposed",
     "scale_constant",
+    "weight_axes",
 ]
 
 # They only move values, so that a pair in front of them is one in front of what reads them.
@@ -177,6 +178,14 @@ def scale_constant(
 def is_transposed(node: NodeProto) -> bool:
     """Whether this is a Gemm whose weight is [outputs, inputs]."""
     return node.op_type == "Gemm" and any(a.name == "transB" and a.i for a in node.attribute)
+
+
+def weight_axes(node: NodeProto, rank: int) -> tuple[int, int]:
+    """Axes of the outputs and of the inputs in a product's weight, its second input.
+
+    Those of a convolution with groups are the inputs of one group.
+    """
+    return (0, 1) if node.op_type == "Conv" or is_transposed(node) else (rank - 1, rank - 2)
 
 
 def drop_unread(proto: ModelProto) -> None:

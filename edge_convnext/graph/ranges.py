@@ -15,8 +15,8 @@ import numpy as np
 
 from edge_convnext.graph.activations import Activations, observe
 from edge_convnext.graph.affine import Grid, make_grid
-from edge_convnext.graph.qdq import is_transposed
-from edge_convnext.graph.structure import PRODUCTS
+from edge_convnext.graph.qdq import weight_axes
+from edge_convnext.graph.structure import PRODUCTS, integers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -118,16 +118,13 @@ def weight_energy(wiring: Wiring, node: NodeProto) -> NDArray[np.float32]:
     """Sum of the squared weights of a float product, by input channel."""
     weight = wiring.value(node.input[1])
     assert weight is not None  # it is quantized in the other graph
-    if node.op_type == "Conv":
-        groups = next((item.i for item in node.attribute if item.name == "group"), 1)
-        if groups > 1 and weight.shape[:2] != (groups, 1):
+    _, inputs = weight_axes(node, weight.ndim)
+    (groups,) = integers(node, "group", (1,))
+    if groups > 1:
+        if weight.shape[:2] != (groups, 1):
             return _grouped_energy(weight, groups)
-        first = 1 if groups == 1 else 0  # a depthwise weight is [C, 1, kh, kw]
-    elif is_transposed(node):
-        first = 1
-    else:
-        first = weight.ndim - 2
-    others = tuple(axis for axis in range(weight.ndim) if axis != first)
+        inputs = 0  # a depthwise weight is [C, 1, kh, kw]
+    others = tuple(axis for axis in range(weight.ndim) if axis != inputs)
     energy: NDArray[np.float32] = np.square(weight).sum(axis=others)
     return energy
 

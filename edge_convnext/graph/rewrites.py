@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.graph.qdq import Wiring, drop_unread_constants, is_transposed
+from edge_convnext.graph.qdq import Wiring, drop_unread_constants, weight_axes
 from edge_convnext.graph.structure import PRODUCTS, infer_shapes, scales
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _takes_shifts(product: NodeProto, addition: NodeProto | None) -> bool:
 
 def _outputs(wiring: Wiring, product: NodeProto) -> int:
     dims = wiring.constants[product.input[1]].dims
-    return int(dims[0] if product.op_type == "Conv" or is_transposed(product) else dims[-1])
+    return int(dims[weight_axes(product, len(dims))[0]])
 
 
 def _as_row(value: NDArray[np.float32] | None, axis: int, rank: int) -> NDArray[np.float64] | None:
@@ -135,9 +135,9 @@ def _fold(
     shifts: NDArray[np.float64] | None,
 ) -> None:
     rank = len(wiring.constants[product.input[1]].dims)
-    first = product.op_type == "Conv" or is_transposed(product)
+    outputs, _ = weight_axes(product, rank)
     shape = [1] * rank
-    shape[0 if first else rank - 1] = -1
+    shape[outputs] = -1
     _replace(proto, wiring, product, 1, factors.reshape(shape), None)
     last, position = product, 2
     if len(product.input) > 2 and product.input[2]:

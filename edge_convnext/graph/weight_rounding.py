@@ -19,7 +19,7 @@ from onnx import numpy_helper
 
 from edge_convnext.graph.affine import WEIGHT_MAX, Grid
 from edge_convnext.graph.input_moments import Reader, collect_moments
-from edge_convnext.graph.qdq import Wiring, is_transposed
+from edge_convnext.graph.qdq import Wiring, is_transposed, weight_axes
 from edge_convnext.graph.row_rounding import Floats, round_rows
 from edge_convnext.graph.structure import PRODUCTS, integers, pads_itself, scales
 
@@ -185,7 +185,7 @@ def _as_reader(node: NodeProto, weight: NDArray[np.float32], grid: Grid | None) 
         (transposed,) = integers(node, "transA", (0,))
         if weight.ndim != 2 or transposed or scales(node):
             return None
-        return Reader(node, 1, weight.shape[1 if is_transposed(node) else 0], None, grid)
+        return Reader(node, 1, weight.shape[weight_axes(node, 2)[1]], None, grid)
     if weight.ndim != 4 or pads_itself(node):
         return None
     (groups,) = integers(node, "group", (1,))

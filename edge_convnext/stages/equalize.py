@@ -184,12 +184,12 @@ def _channel_row(wiring: Wiring, producer: NodeProto, reader: NodeProto) -> tupl
 
 def _input_first(wiring: Wiring, reader: NodeProto) -> NDArray[np.float32]:
     """Return the reader's weight as [input channels, everything else]."""
-    from edge_convnext.graph.qdq import is_transposed
+    from edge_convnext.graph.qdq import weight_axes
 
     weight = wiring.value(reader.input[1])
     assert weight is not None  # the caller checked
-    first = 1 if reader.op_type == "Conv" or is_transposed(reader) else weight.ndim - 2
-    moved = np.moveaxis(weight, first, 0)
+    _, inputs = weight_axes(reader, weight.ndim)
+    moved = np.moveaxis(weight, inputs, 0)
     return moved.reshape(moved.shape[0], -1)
 
 
@@ -244,10 +244,10 @@ def _insert_scale(
 def _scale_weight(
     proto: ModelProto, wiring: Wiring, reader: NodeProto, factors: NDArray[np.float32]
 ) -> None:
-    from edge_convnext.graph.qdq import is_transposed, scale_constant
+    from edge_convnext.graph.qdq import scale_constant, weight_axes
 
     rank = len(wiring.constants[reader.input[1]].dims)
-    first = 1 if reader.op_type == "Conv" or is_transposed(reader) else rank - 2
+    _, inputs = weight_axes(reader, rank)
     shape = [1] * rank
-    shape[first] = -1
+    shape[inputs] = -1
     scale_constant(proto, wiring, reader, 1, factors.reshape(shape))

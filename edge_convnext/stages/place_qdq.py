@@ -230,11 +230,11 @@ def _quantize_constant(proto: ModelProto, node: NodeProto, *, per_tensor: bool) 
     """Store a weight as integers behind a DequantizeLinear."""
     from onnx import helper, numpy_helper
 
-    from edge_convnext.graph.qdq import is_transposed
+    from edge_convnext.graph.qdq import weight_axes
 
     name = node.input[1]
     weight = numpy_helper.to_array(next(one for one in proto.graph.initializer if one.name == name))
-    axis = 0 if node.op_type == "Conv" or is_transposed(node) else weight.ndim - 1
+    axis, _ = weight_axes(node, weight.ndim)
     others = tuple(at for at in range(weight.ndim) if at != axis)
     largest = np.abs(weight).max() if per_tensor else np.abs(weight).max(axis=others, keepdims=True)
     scale = np.maximum(largest, TINY).astype(np.float32) / np.float32(WEIGHT_MAX)

@@ -5,7 +5,7 @@ from onnx.reference import ReferenceEvaluator
 from support.tiny_qdq import CHANNELS, Builder, quantized_product
 
 from edge_convnext.core.errors import QuantizationError
-from edge_convnext.graph.qdq import Wiring, force_signed, guard_biases
+from edge_convnext.graph.qdq import Wiring, force_signed, guard_biases, weight_axes
 
 RANDOM = np.random.default_rng(0)
 
@@ -54,6 +54,19 @@ def test_biases_of_float_products_stay():
     before = copy_of(model)
     assert guard_biases(model) == 0
     assert model == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "attributes", "rank", "axes"),
+    [
+        ("Conv", {}, 4, (0, 1)), ("Conv", {"group": 8}, 3, (0, 1)), ("Gemm", {}, 2, (1, 0)),
+        ("Gemm", {"transB": 0}, 2, (1, 0)), ("Gemm", {"transB": 1}, 2, (0, 1)),
+        ("MatMul", {}, 2, (1, 0)), ("MatMul", {}, 4, (3, 2)),
+    ],
+)  # fmt: skip
+def test_a_weights_axes_are_those_of_what_a_product_makes_and_reads(kind, attributes, rank, axes):
+    node = onnx.helper.make_node(kind, ["x", "w"], ["y"], **attributes)
+    assert weight_axes(node, rank) == axes
 
 
 @pytest.mark.parametrize("kind", ["Flatten", "Identity", "Squeeze", "Unsqueeze", "Relu"])
