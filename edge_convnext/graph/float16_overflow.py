@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from edge_convnext.graph.norms import NORMS
+
 if TYPE_CHECKING:
     from collections.abc import Container
 
@@ -26,12 +28,8 @@ MOVEMENTS = frozenset(
     | {"DepthToSpace", "Gather", "Pad", "SpaceToDepth", "Split", "Tile", "Unsqueeze"}
 )
 _REDUCTIONS = frozenset(
-    {"GlobalAveragePool", "GlobalLpPool", "LpNormalization", "ReduceL1", "ReduceL2", "ReduceMean"}
+    {"GlobalAveragePool", "GlobalLpPool", "ReduceL1", "ReduceL2", "ReduceMean"}
     | {"CumSum", "LRN", "LpPool", "ReduceLogSumExp", "ReduceProd", "ReduceSum", "ReduceSumSquare"}
-)
-_NORMS = frozenset(
-    {"BatchNormalization", "GroupNormalization", "InstanceNormalization", "LayerNormalization"}
-    | {"RMSNormalization"}
 )
 # A power of e leaves the range from 11.1 on, and Softplus and Mish have one inside.
 _POWERS = frozenset(
@@ -67,7 +65,7 @@ def find_wide(proto: ModelProto, wiring: Wiring, others: Container[str] = ()) ->
 
 def leaves_range(node: NodeProto, wiring: Wiring) -> bool:
     """Whether an intermediate or final value can be far larger or smaller than all it reads."""
-    if node.op_type in _REDUCTIONS | _NORMS | _POWERS:
+    if node.op_type in _REDUCTIONS | NORMS | _POWERS:
         return True
     if node.op_type == "AveragePool":
         return math.prod(*(item.ints for item in node.attribute if item.name == "kernel_shape")) > (

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from edge_convnext.graph.roles import describe, is_norm
+from edge_convnext.graph.norms import NORMS, is_norm
+from edge_convnext.graph.roles import describe
 from edge_convnext.graph.structure import read_structure
 
 if TYPE_CHECKING:
@@ -26,11 +27,8 @@ PartRole = Literal[
 ]  # fmt: skip
 
 _PAIR = frozenset({"DequantizeLinear", "QuantizeLinear"})
-_NORMS = frozenset(
-    {"BatchNormalization", "Div", "GroupNormalization", "InstanceNormalization"}
-    | {"LayerNormalization", "LpNormalization", "Pow", "RMSNormalization", "ReduceL2", "Sqrt"}
-    | {"Reciprocal"}
-)
+# Of norms that are written out, too.
+_OF_NORMS = NORMS | {"Div", "Pow", "Reciprocal", "ReduceL2", "Sqrt"}
 _ACTIVATIONS = frozenset(
     {"Celu", "Clip", "Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish"}
     | {"PRelu", "Relu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"}
@@ -117,7 +115,7 @@ def _role_of(seen: Structure, node: NodeProto) -> PartRole:
         return "attention"
     if kind in _MOVES:
         return "reorder"
-    if kind in _NORMS or any(is_norm(seen, node, name) for name in node.input):
+    if kind in _OF_NORMS or any(is_norm(seen, node, name) for name in node.input):
         return "norm"
     if kind == "Sub" and any(_makes(seen, name, "ReduceMean") for name in node.input):
         return "norm"

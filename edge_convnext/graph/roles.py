@@ -12,6 +12,7 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
+from edge_convnext.graph.norms import is_norm
 from edge_convnext.graph.structure import (
     CARRIERS,
     PRODUCTS,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from onnx import ModelProto, NodeProto
 
-__all__ = ["Behind", "Product", "ProductKind", "Roles", "describe", "is_norm"]
+__all__ = ["Behind", "Product", "ProductKind", "Roles", "describe"]
 
 ProductKind = Literal["conv", "pointwise", "depthwise", "grouped", "linear", "attention"]
 Behind = Literal["nothing", "relu", "act", "norm", "add", "concat"]
@@ -36,12 +37,6 @@ _ACTIVATIONS = frozenset(
     {
         *("Elu", "Erf", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Mish", "PRelu"),
         *("Selu", "Sigmoid", "Softmax", "Softplus", "Swish", "Tanh"),
-    }
-)
-_NORMS = frozenset(
-    {
-        *("BatchNormalization", "GroupNormalization", "InstanceNormalization"),
-        *("LayerNormalization", "LpNormalization", "RMSNormalization"),
     }
 )
 # Of several readers, the first of these says what stands behind.
@@ -270,13 +265,3 @@ def _goes_on(seen: Structure, reader: NodeProto) -> bool:
     """Whether a value is only moved, or gets a constant added or multiplied."""
     shifts = reader.op_type in ("Add", "Mul") and len(seen.variables(reader)) == 1
     return shifts or reader.op_type in CARRIERS
-
-
-def is_norm(seen: Structure, node: NodeProto, name: str) -> bool:
-    """Whether a node that reads a value normalises it, or begins a norm that is written out."""
-    if node.op_type in _NORMS or node.op_type == "ReduceL2":
-        return True
-    if node.op_type != "ReduceMean":
-        return False
-    readers = seen.readers.get(node.output[0], ())
-    return any(reader.op_type == "Sub" and name in reader.input for reader in readers)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edge_convnext.graph.norms import is_norm
 from edge_convnext.graph.ranges import weight_energy
-from edge_convnext.graph.roles import is_norm
 from edge_convnext.graph.structure import CARRIERS, PRODUCTS, RELUS
 
 if TYPE_CHECKING:
