@@ -11,6 +11,7 @@ from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError, shorten_names
 from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import atomic_path
+from edge_convnext.graph.bare import copy_bare
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -27,7 +28,6 @@ __all__ = [
     "write_proto",
 ]
 
-_FEW_BYTES = 1024  # more than any shape or list of axes takes
 
 _Part = TypeVar("_Part", bound="Message")
 
@@ -131,17 +131,7 @@ def element_types(proto: ModelProto) -> dict[str, int]:
     """
     import onnx
 
-    bare = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
-    for part in ("node", "input", "output"):
-        getattr(bare.graph, part).extend(getattr(proto.graph, part))
-    for tensor in proto.graph.initializer:  # types need no weights, and protobuf holds 2 GiB
-        if len(tensor.raw_data) <= _FEW_BYTES:
-            bare.graph.initializer.append(tensor)
-        else:
-            bare.graph.initializer.add(
-                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
-            )
-    graph = onnx.shape_inference.infer_shapes(bare).graph
+    graph = onnx.shape_inference.infer_shapes(copy_bare(proto)).graph
     types = {tensor.name: int(tensor.data_type) for tensor in graph.initializer}
     for value in (*graph.input, *graph.value_info, *graph.output):
         if value.type.tensor_type.elem_type:

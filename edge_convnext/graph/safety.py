@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import ArtifactError, shorten
+from edge_convnext.graph.bare import add_bare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -196,13 +197,7 @@ def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
     images = [one.dim_value for one in bare.graph.input[0].type.tensor_type.shape.dim]
     if len(images) != 4 or min(images) < 1:
         return f"its input has the shape {shorten(str(images))}, not that of images"
-    for tensor in proto.graph.initializer:
-        if len(tensor.raw_data) <= _SPARE_FOR_SHAPES:
-            bare.graph.initializer.append(tensor)
-        else:
-            bare.graph.initializer.add(
-                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
-            )
+    add_bare(bare.graph, proto.graph.initializer)
     for node in proto.graph.node:
         if node.op_type in _PRODUCTS:
             _stand_in(bare.graph, node.input, node.output[0])
@@ -220,9 +215,6 @@ def _infer_sizes(proto: ModelProto) -> Mapping[str, int] | str:
             item = _ITEM_BYTES.get(tensor_type.elem_type, _UNKNOWN_BYTES)
             sizes[value.name] = math.prod(dims) * item
     return sizes
-
-
-_SPARE_FOR_SHAPES = 1024  # more than any shape or list of axes takes
 
 
 def _stand_in(graph: GraphProto, inputs: Sequence[str], output: str) -> None:

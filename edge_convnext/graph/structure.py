@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
+from edge_convnext.graph.bare import copy_bare
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -40,7 +42,6 @@ CARRIERS = frozenset(
         *("Squeeze", "Transpose", "Unsqueeze"),
     }
 )
-_FEW_BYTES = 1024  # more than any shape or list of axes takes
 _GLOBAL_POOLS = frozenset({"GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool"})
 _SIZES = frozenset({"Shape", "Size"})  # of a value, whatever its numbers
 _WINDOW_POOLS = frozenset({"AveragePool", "LpPool", "MaxPool"})
@@ -78,16 +79,7 @@ def infer_shapes(proto: ModelProto) -> Mapping[str, Shape]:
     """Shapes of every value as ONNX infers them, for one image where the batch is dynamic."""
     import onnx
 
-    bare = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
-    for part in ("node", "input", "output"):
-        getattr(bare.graph, part).extend(getattr(proto.graph, part))
-    for tensor in proto.graph.initializer:
-        if tensor.ByteSize() <= _FEW_BYTES:
-            bare.graph.initializer.append(tensor)
-        else:
-            bare.graph.initializer.add(
-                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
-            )
+    bare = copy_bare(proto)
     for value in bare.graph.input:
         sizes = value.type.tensor_type.shape.dim
         if sizes and not sizes[0].dim_value:

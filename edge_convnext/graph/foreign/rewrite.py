@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.core.errors import ArtifactError, reason_of
+from edge_convnext.graph.bare import copy_bare
 from edge_convnext.graph.foreign.check import opset_of
 from edge_convnext.graph.foreign.index import Index, attribute_of, drop_unused, inline_constants
 
@@ -28,7 +29,6 @@ __all__ = [
 
 _OPSET = 20
 _FLOAT = 1
-_FEW_BYTES = 1024  # more than any shape or list of axes takes
 # Newer operations that opset 20 does not have, or has with another meaning.
 _NEWER = frozenset(
     ("Attention", "GroupNormalization", "RMSNormalization", "RotaryEmbedding", "Swish",
@@ -151,22 +151,14 @@ def infer_shapes(proto: ModelProto) -> dict[str, tuple[int | None, ...]]:
     """Sizes of each value for one image, or the graph's own batch; None: one that is not known."""
     import onnx
 
-    bare = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)
-    for part in ("node", "input", "output"):
-        getattr(bare.graph, part).extend(getattr(proto.graph, part))
+    bare = copy_bare(proto)
     for one in (*bare.graph.input, *bare.graph.output):
         for size in one.type.tensor_type.shape.dim[:1]:
             if not size.dim_value:
                 size.dim_value = 1
-    found: dict[str, tuple[int | None, ...]] = {}
-    for tensor in proto.graph.initializer:
-        found[tensor.name] = tuple(tensor.dims)
-        if len(tensor.raw_data) <= _FEW_BYTES:
-            bare.graph.initializer.append(tensor)
-        else:
-            bare.graph.initializer.add(
-                name=tensor.name, data_type=tensor.data_type, dims=tensor.dims
-            )
+    found: dict[str, tuple[int | None, ...]] = {
+        tensor.name: tuple(tensor.dims) for tensor in proto.graph.initializer
+    }
     inferred = onnx.shape_inference.infer_shapes(bare, data_prop=True).graph
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         tensor_type = value.type.tensor_type
