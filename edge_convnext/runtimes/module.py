@@ -53,7 +53,11 @@ class RuntimeModule(Protocol):
     """Targets of `lint`: the runtime, or its versions where their rules differ."""
 
     PLAN_RULES: PlanRules
-    """Ways to quantize a network that no plan was measured for."""
+    """Ways to quantize a network that no plan was measured for.
+
+    A runtime of engines has none: no build races them, and a family's `gpu_placements` say what
+    its engines are made of.
+    """
 
     def load(self, path: Path, options: RuntimeOptions) -> Runtime:
         """Load a graph or an engine; see `load.load_runtime`."""

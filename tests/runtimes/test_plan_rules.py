@@ -5,7 +5,7 @@ from support.written_graphs import attending, branched, excited
 
 from edge_convnext.graph.placements import PLACEMENTS
 from edge_convnext.graph.roles import Roles, describe
-from edge_convnext.runtimes.load import RUNTIMES, find_runtime
+from edge_convnext.runtimes.load import RUNTIMES, find_runtime, runtime_names
 from edge_convnext.runtimes.plan_rules import (
     PORTABLE,
     Bar,
@@ -21,7 +21,7 @@ NETWORKS = {make.__name__: describe(make()) for make in (attending, branched, ex
 MOST = 12
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", runtime_names("graphs"))
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_few_ways_are_left_for_every_kind_of_network(runtime, network):
     rules = find_runtime(runtime).PLAN_RULES
@@ -36,6 +36,10 @@ def test_each_way_is_one_that_there_is_and_each_bar_has_its_evidence(runtime):
     assert len(set(rules.ways)) == len(rules.ways)
     assert all(way.placement in PLACEMENTS for way in rules.ways)
     assert all(bar.why and bar.source for bar in rules.bars)
+
+
+def test_engines_are_raced_by_no_build():
+    assert all(not find_runtime(one).PLAN_RULES.ways for one in runtime_names("engines"))
 
 
 def test_what_is_barred_has_the_first_rule_that_bars_it():

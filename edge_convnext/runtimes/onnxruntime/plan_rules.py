@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.runtimes.plan_rules import COMMON, Bar, PlanRules, Way, is_convolutional
+from edge_convnext.runtimes.plan_rules import (
+    COMMON,
+    Bar,
+    PlanRules,
+    Way,
+    is_convolutional,
+    keep_sums_float,
+)
 
 if TYPE_CHECKING:
     from edge_convnext.graph.roles import Roles
@@ -32,10 +39,6 @@ def _is_better_convolved(roles: Roles, way: Way) -> bool:
     silus = roles.operations.get("Sigmoid", 0) > gates and not roles.has(*_CHEAP)
     inverted = roles.share("pointwise") >= _MOSTLY and roles.share("depthwise") > 0
     return not (inverted and silus)
-
-
-def _closes_a_transformer(roles: Roles, way: Way) -> bool:
-    return not is_convolutional(roles) and way.placement in ("adds", "closed_gates", "closed_later")
 
 
 # A convolution is INT8 where its output has a quantizer as well: the 512 to 1000 one of SqueezeNet
@@ -78,11 +81,7 @@ PLAN_RULES = PlanRules(
             "to 1.00, and in MobileNetV3-S 1.05, where float is faster than any INT8 "
             "(benchmarks/results/2026-11-30-pointwise.md)",
         ),
-        Bar(
-            _closes_a_transformer,
-            "residual sums that norms read stay float in transformers",
-            f"{_LAB}: DeiT and ViT with INT8 sums 12 to 17 dB, without 29 to 31",
-        ),
+        keep_sums_float("adds", "closed_gates", "closed_later", measured=_LAB),
         *COMMON,
     ),
 )

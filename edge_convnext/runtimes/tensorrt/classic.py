@@ -6,6 +6,7 @@ from edge_convnext.runtimes.tensorrt.engines import (
     FORMATS,
     HINTS,
     LOADS,
+    PLAN_RULES,
     SETTINGS,
     lint,
     load,
@@ -13,7 +14,6 @@ from edge_convnext.runtimes.tensorrt.engines import (
     supports,
     why_not,
 )
-from edge_convnext.runtimes.tensorrt.plan_rules import PLAN_RULES
 
 __all__ = [
     "EXTRA", "FORMATS", "HINTS", "LABEL", "LINT_TARGETS", "LOADS", "NAME", "PACKAGE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from edge_convnext.core.errors import InferenceError
+from edge_convnext.runtimes.plan_rules import PlanRules
 from edge_convnext.runtimes.tensorrt.lint import TensorRTName, lint_tensorrt
 from edge_convnext.runtimes.tensorrt.runner import EngineRunner
 
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes.module import Loads
 
 __all__ = [
-    "FORMATS", "HINTS", "LOADS", "SETTINGS", "lint", "load", "load_profiler", "supports", "why_not",
+    "FORMATS", "HINTS", "LOADS", "PLAN_RULES", "SETTINGS", "lint", "load", "load_profiler",
+    "supports", "why_not",
 ]  # fmt: skip
 
 LOADS: Loads = "engines"
 FORMATS: tuple[GraphFormat, ...] = ("qdq",)  # the formats that its builders take
 HINTS: tuple[PrecisionHint, ...] = ("f32",)
 SETTINGS: tuple[tuple[str, str], ...] = ()
+PLAN_RULES = PlanRules(())  # a family's `gpu_placements` say what engines are made of
 
 
 def load(path: Path, options: RuntimeOptions) -> EngineRunner:
