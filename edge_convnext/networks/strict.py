@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten
-from edge_convnext.core.standins import to_plain
+from edge_convnext.networks.candidates import Candidate, choose_candidate
+from edge_convnext.networks.leftovers import is_bystander
 from edge_convnext.networks.module_state import Expected, Find, find_first, find_head
+from edge_convnext.networks.nested import clean_names, iter_tensors, visit_mappings
 from edge_convnext.networks.stored import check_stored, to_float32
 from edge_convnext.networks.translation import Translation
+from edge_convnext.networks.unusable import explain_no_network, require_plain
 
 __all__ = ["Known", "read_strictly"]
 
 _SHOWN = 3  # differences in a message
-_MOST_DEPTH, _MOST_VISITS = 4, 10_000  # of a checkpoint around its state dict
-_AVERAGED = re.compile(r"(?:^|_)(?:ema|swa|averaged?|avg)(?:_|$)")
 # A counter that batch norms need for no answer; old checkpoints lack it.
 _COUNTER = "num_batches_tracked"
 
@@ -32,24 +31,6 @@ class Known:
     label: str
     find: Find  # by name, number of classes and of channels
     expected: Expected  # names, shapes and types of a state dict
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A state dict in a checkpoint: the way to it, with the prefix of its names taken off."""
-
-    way: tuple[str, ...]
-    prefix: str
-    tensors: dict[str, Any]
-    others: int  # entries under other prefixes
-
-    @property
-    def where(self) -> str:
-        return "/".join((*self.way, *filter(None, [self.prefix.rstrip(".")])))
-
-    @property
-    def averaged(self) -> bool:
-        return any(_AVERAGED.search(step.lower()) for step in (*self.way, self.prefix.rstrip(".")))
 
 
 def read_strictly(
@@ -88,34 +69,34 @@ def _read(known: Known, model: str, checkpoint: object, source: str, headless: b
     if shape is None:
         raise LoadError(f"{source}: {known.label} has no model '{shorten(model)}'")
     expected = known.expected(shape)
-    held = _find(checkpoint, expected, source)
+    place, held = _find(checkpoint, expected, source)
     head = find_head(known.find, known.expected, shape)
-    classes = _count(held.tensors, head)
+    classes = _count(held, head)
     first = find_first(expected, shape.in_channels)
     channels = shape.in_channels
-    if first and isinstance(stem := held.tensors.get(first), Tensor) and stem.dim() == 4:
+    if first and isinstance(stem := held.get(first), Tensor) and stem.dim() == 4:
         channels = stem.shape[1]
     found = known.find(model, classes or 1000, channels) or shape
     wanted = dict(known.expected(found))
     if not classes and headless:
         wanted = {name: one for name, one in wanted.items() if name not in head}
         found = known.find(model, 0, channels) or found
-    _compare(held.tensors, wanted, model, source)
-    check_stored([held.tensors[name] for name in wanted if name in held.tensors], source)
-    others = f"{held.others} tensors beside the network were left out" if held.others else ""
+    _compare(held, wanted, model, source)
+    check_stored([held[name] for name in wanted if name in held], source)
+    others = len(_tensors(place)) - len(held)
     return Translation(
         state={
-            name: _take(held.tensors[name], one, f"{source}: '{shorten(name)}'")
+            name: _take(held[name], one, f"{source}: '{shorten(name)}'")
             for name, one in wanted.items()
-            if name in held.tensors
+            if name in held
         },
         architecture=found,
         dialect="own",
-        wrappers=held.way,
-        averaged=held.averaged,
-        where=held.where,
+        wrappers=place.keys,
+        averaged=place.averaged,
+        where=place.where,
         head=next(iter(head), None) if classes else None,
-        notes=(others,) if others else (),
+        notes=(f"{others} tensors beside the network were left out",) if others else (),
     )
 
 
@@ -134,54 +115,36 @@ def _count(tensors: Mapping[str, Any], head: Mapping[str, int]) -> int:
     return 0
 
 
-def _find(checkpoint: object, expected: Mapping[str, Tensor], source: str) -> _Found:
-    """The state dict with the most of the expected names; of equals an averaged one."""
-    found = [
-        one for way, mapping in _visit(checkpoint) for one in _read_mapping(way, mapping, expected)
-    ]
-    if not found:
-        raise LoadError(
-            f"{source}: holds no tensors by name; pass a state dict, as "
-            "torch.save(model.state_dict(), FILE) writes one"
-        )
-    return max(found, key=lambda one: (len(one.tensors.keys() & expected.keys()), one.averaged))
+def _find(
+    checkpoint: object, expected: Mapping[str, Tensor], source: str
+) -> tuple[Candidate, dict[str, Any]]:
+    """The network's place, and the tensors there without the prefix of their names.
+
+    Of a file with less than half of the expected names it is the first place with any.
+    """
+    names = [name for name, one in expected.items() if one.is_floating_point()]
+    place = choose_candidate(checkpoint, names, source) or _first_place(checkpoint, source)
+    require_plain(place.named, source)
+    named = ((k.removeprefix(place.prefix), v) for k, v in _tensors(place).items()
+             if k.startswith(place.prefix))  # fmt: skip
+    return place, {
+        name: one for name, one in named if name in expected or not is_bystander(name, one)
+    }
 
 
-def _read_mapping(
-    way: tuple[str, ...], mapping: Mapping[Any, Any], expected: Mapping[str, Tensor]
-) -> Iterator[_Found]:
-    """A mapping under each prefix that most of the expected names have in it."""
-    named = {str(name): value for name, value in mapping.items() if isinstance(value, Tensor)}
-    named = {name: value for name, value in named.items() if name != "n_averaged"}
-    counts = Counter(
-        name[:at] for name in named for at in _beginnings(name) if name[at:] in expected
+def _tensors(place: Candidate) -> dict[str, Any]:
+    return {name: one for name, one in place.named.items() if isinstance(one, Tensor)}
+
+
+def _first_place(checkpoint: object, source: str) -> Candidate:
+    for keys, mapping, _ in visit_mappings(checkpoint):
+        if known := explain_no_network(checkpoint, iter_tensors(checkpoint), source):
+            raise known
+        return Candidate(keys, "", clean_names(mapping), False, ())
+    raise LoadError(
+        f"{source}: holds no tensors by name; pass a state dict, as "
+        "torch.save(model.state_dict(), FILE) writes one"
     )
-    most = max(counts.values(), default=0)
-    for prefix in [one for one, count in counts.items() if count == most] or [""]:
-        inside = {k.removeprefix(prefix): v for k, v in named.items() if k.startswith(prefix)}
-        yield _Found(way, prefix, inside, len(named) - len(inside))
-
-
-def _beginnings(name: str) -> Iterator[int]:
-    """Where a name may begin behind a prefix."""
-    yield 0
-    yield from (at + 1 for at, letter in enumerate(name) if letter == ".")
-
-
-def _visit(content: object) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
-    """Mappings with tensors, each with the way to it."""
-    queue: list[tuple[tuple[str, ...], object]] = [((), content)]
-    for _ in range(_MOST_VISITS):
-        if not queue:
-            return
-        way, value = queue.pop(0)
-        value = to_plain(value)
-        if not isinstance(value, Mapping) or len(way) > _MOST_DEPTH:
-            continue
-        if any(isinstance(inner, Tensor) for inner in value.values()):
-            yield way, value
-        queue += [((*way, str(key)), one) for key, one in value.items()
-                  if not isinstance(one, Tensor | str | bytes | int | float | None)]  # fmt: skip
 
 
 def _compare(

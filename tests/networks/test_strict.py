@@ -42,8 +42,11 @@ def test_classes_and_channels_are_read_off_the_tensors():
     ("checkpoint", "where"),
     [
         ({"state_dict": STATE, "epoch": 3}, "state_dict"),
-        ({"model": prefixed("module.", STATE)}, "model/module"),
-        (prefixed("_orig_mod.module.", STATE), "_orig_mod.module"),
+        ({"model": prefixed("module.", STATE)}, "model"),
+        (prefixed("_orig_mod.module.", STATE), ""),
+        ({f"0._fsdp_wrapped_module.{n[2:]}" if n[0] == "0" else n: one
+          for n, one in STATE.items()}, ""),
+        ({"networks": [STATE]}, "networks/0"),
         ({"a": {"b": [1]}, "net": {"weights": STATE}}, "net/weights"),
     ],
 )
@@ -156,3 +159,21 @@ def test_without_a_name_nothing_is_known():
         read_strictly(KNOWN, (), STATE, "w.pth")
     with pytest.raises(LoadError, match="Open has no model 'toy'"):
         read_strictly(KNOWN, ("toy",), STATE, "w.pth")
+
+
+def test_of_two_that_nothing_tells_apart_neither_is_taken():
+    with pytest.raises(LoadError, match="two networks in one file, under 'student' and 'teacher'"):
+        read({"student": STATE, "teacher": EMA})
+
+
+def test_weights_that_mean_something_with_others_alone_are_refused():
+    with pytest.raises(LoadError, match="adapters"):
+        read({**STATE, "4.lora_A.weight": torch.zeros(2, 2)})
+    with pytest.raises(LoadError, match="FSDP's flattened parameters"):
+        read({"_flat_param": torch.zeros(9)})
+
+
+def test_what_a_training_counted_is_left_out():
+    found = read({**STATE, "n_averaged": torch.tensor(3), "total_ops": torch.zeros(1)})
+    assert is_state(found)
+    assert found.notes == ("2 tensors beside the network were left out",)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten, shorten_names
+from edge_convnext.networks.candidates import Candidate, choose_candidate
 from edge_convnext.networks.leftovers import find_normalisation, is_bystander
-from edge_convnext.networks.made.candidates import Candidate, find_candidates
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.outline import Followers, Outline, follow, outline_of
 from edge_convnext.networks.made.shape import MadeShape
@@ -87,25 +87,10 @@ def _follow(shape: MadeShape) -> Followers:
 def _choose(checkpoint: object, outline: Outline, maker: Maker, source: str) -> Candidate:
     """The first whole network, or the most complete one."""
     names = [name for name in outline.floats if name not in outline.ties]
-    found = find_candidates(checkpoint, names)
-    if not found:
+    found = choose_candidate(checkpoint, names, source)
+    if found is None:
         raise _no_network(checkpoint, names, maker, source)
-    first = found[0]
-    equals = [one for one in found[1:] if one.order == first.order]
-    if other := next((one for one in equals if not _same(first, one, names)), None):
-        raise LoadError(
-            f"{source}: two networks in one file, under '{shorten(first.where)}' and "
-            f"'{shorten(other.where)}'; save the one to use by itself"
-        )
-    return first
-
-
-def _same(one: Candidate, other: Candidate, names: Sequence[str]) -> bool:
-    pairs = [(one.value(name), other.value(name)) for name in names]
-    return all(
-        isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.equal(b)
-        for a, b in pairs
-    )
+    return found
 
 
 def _shapes(one: Candidate, outline: Outline) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from edge_convnext.core.errors import LoadError, shorten
 from edge_convnext.networks.nested import (
     PlaceOrder,
     clean_names,
@@ -17,7 +18,7 @@ from edge_convnext.networks.nested import (
     visit_mappings,
 )
 
-__all__ = ["Candidate", "find_candidates"]
+__all__ = ["Candidate", "choose_candidate", "find_candidates"]
 
 _MARKS = 12  # names of the network that a place is looked for by
 _LEAST_SHARE = 0.5  # of its tensors: less is another network
@@ -48,15 +49,44 @@ class Candidate:
         return self.named.get(f"{self.prefix}{name}")
 
 
-def find_candidates(
-    content: object, names: Sequence[str], optional: frozenset[str] = frozenset()
-) -> list[Candidate]:
+def choose_candidate(content: object, names: Sequence[str], source: str) -> Candidate | None:
+    """The best of `find_candidates`; None where there is none.
+
+    Args:
+        content: Checkpoint as it was read.
+        names: Names of the network's float tensors.
+        source: Names the checkpoint in messages.
+
+    Raises:
+        LoadError: Nothing tells which of two networks is meant, and their tensors differ.
+    """
+    found = find_candidates(content, names)
+    if not found:
+        return None
+    first = found[0]
+    equals = [one for one in found[1:] if one.order == first.order]
+    if other := next((one for one in equals if not _same(first, one, names)), None):
+        raise LoadError(
+            f"{source}: two networks in one file, under '{shorten(first.where)}' and "
+            f"'{shorten(other.where)}'; save the one to use by itself"
+        )
+    return first
+
+
+def _same(one: Candidate, other: Candidate, names: Sequence[str]) -> bool:
+    pairs = [(one.value(name), other.value(name)) for name in names]
+    return all(
+        isinstance(a, Tensor) and isinstance(b, Tensor) and a.shape == b.shape and a.equal(b)
+        for a, b in pairs
+    )
+
+
+def find_candidates(content: object, names: Sequence[str]) -> list[Candidate]:
     """Places with at least half of a network's tensors, the best first.
 
     Args:
         content: Checkpoint as it was read.
         names: Names of the network's float tensors.
-        optional: Those among them that may be missing without a loss.
     """
     found: list[Candidate] = []
     marks = _marks(names)
@@ -67,8 +97,7 @@ def find_candidates(
             if len(missing) > len(names) * (1 - _LEAST_SHARE):
                 continue
             averaged = is_averaged(keys, prefix, mapping, parent, content)
-            needed = tuple(one for one in missing if one not in optional)
-            found.append(Candidate(keys, prefix, named, averaged, needed))
+            found.append(Candidate(keys, prefix, named, averaged, missing))
     return sorted(found, key=lambda one: one.order)
 
 

@@ -4,7 +4,8 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
 
-from edge_convnext.networks.made.candidates import find_candidates
+from edge_convnext.core.errors import LoadError
+from edge_convnext.networks.candidates import choose_candidate, find_candidates
 
 NAMES = [f"layers.{n}.weight" for n in range(4)]
 
@@ -33,3 +34,12 @@ def test_a_value_is_looked_up_by_the_networks_own_name():
     (one,) = find_candidates({"model": state("net.")}, NAMES)
     assert one.value(NAMES[0]) is not None
     assert one.value("other") is None
+
+
+def test_two_that_nothing_tells_apart_are_refused_if_they_differ():
+    other = {name: torch.zeros(1) for name in NAMES}
+    with pytest.raises(LoadError, match=r"w: two networks in one file, under 'one' and 'two'; save"):
+        choose_candidate({"one": state(), "two": other}, NAMES, "w")
+    assert choose_candidate({"one": state(), "two": state()}, NAMES, "w").where == "one"
+    assert choose_candidate({"one": other, "ema": state()}, NAMES, "w").where == "ema"
+    assert choose_candidate({"epoch": 1}, NAMES, "w") is None
