@@ -2,7 +2,7 @@
 
 None was measured on a board yet. The form is that of ONNX Runtime. Of ConvNeXt its products are
 matrix products, which both runtimes have INT8 kernels for on aarch64, and no sum goes over two axes
-at once (`runtimes.openvino.lint_aarch64`).
+at once (`runtimes.openvino.lint_aarch64`). A search on a board begins with it too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import CpuRuntimeName, FormName
     from edge_convnext.core.recipe import Recipe, TargetName
 
-__all__ = ["arm_forms", "arm_plan", "needs_arm_plan"]
+__all__ = ["arm_forms", "arm_plan", "needs_arm_plan", "plan_on_arm"]
 
 _RUNTIMES: tuple[CpuRuntimeName, ...] = ("onnxruntime", "openvino")  # they run ONNX on aarch64
 
@@ -26,6 +26,19 @@ _RUNTIMES: tuple[CpuRuntimeName, ...] = ("onnxruntime", "openvino")  # they run 
 def arm_plan(recipe: Recipe) -> Plan:
     """Return the INT8 plan for Arm CPUs: ONNX Runtime's, in Q/DQ alone."""
     return replace(plan_for(recipe, "onnxruntime"), format="qdq", settings=())
+
+
+def plan_on_arm(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
+    """Return the INT8 plan that a search on an Arm board begins with.
+
+    It is that of builds (`arm_plan`), unless a plan or a form was stated for the runtime, or its
+    own form is the same.
+    """
+    usual, planned = plan_for(recipe, runtime), arm_plan(recipe)
+    stated = runtime in recipe.plans or recipe.export.form != "auto"
+    if stated or usual.form == planned.form:
+        return usual
+    return replace(planned, gelu=usual.gelu, range_estimator=usual.range_estimator)
 
 
 def arm_forms(recipe: Recipe) -> dict[CpuRuntimeName, FormName]:

@@ -5,7 +5,6 @@ Nothing is raced at the desk: its CPU is another one. What can't run on the boar
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.graphs import add_form
@@ -13,8 +12,9 @@ from edge_convnext.build.tuning.board.candidates import BoardGraphs
 from edge_convnext.build.tuning.lab import Lab
 from edge_convnext.build.tuning.space import list_plans
 from edge_convnext.build.tuning.stated import as_stated, why_stated_otherwise
+from edge_convnext.networks.arm_plans import plan_on_arm
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import Plan, float_plan, plan_for
+from edge_convnext.networks.plans import float_plan, plan_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
     from edge_convnext.build.settle import Prepared
     from edge_convnext.core.artifacts import CpuRuntimeName
+    from edge_convnext.networks.plans import Plan
 
 __all__ = ["make_cpu_graphs"]
-
-_ARM_PLAN = Plan("nhwc", "inner")  # INT8 with OpenVINO on Arm too (`runtimes/openvino/README`)
 
 
 def make_cpu_graphs(
@@ -52,7 +51,7 @@ def make_cpu_graphs(
     """
     made = BoardGraphs()
     for runtime in runtimes:
-        usual = _usual_plan(prepared, runtime, arm)
+        usual = (plan_on_arm if arm else plan_for)(prepared.runner.recipe, runtime)
         plans = _list(prepared, runtime, usual, full)
         lab = Lab(prepared, runtime, batch, machine)
         graphs, failed = lab.quantize(plans, lab.all_images(), ships=True)
@@ -63,16 +62,6 @@ def make_cpu_graphs(
         _add_floats(prepared, made, graphs, runtime, usual)
     made.require_int8()
     return made
-
-
-def _usual_plan(prepared: Prepared, runtime: CpuRuntimeName, arm: bool) -> Plan:
-    recipe = prepared.runner.recipe
-    usual = plan_for(recipe, runtime)
-    family = family_of_model(recipe.model)
-    own = runtime in recipe.plans or recipe.export.form != "auto"
-    if arm and not own and _ARM_PLAN.form in family.forms and usual.form != _ARM_PLAN.form:
-        return replace(_ARM_PLAN, gelu=usual.gelu, range_estimator=usual.range_estimator)
-    return usual
 
 
 def _list(prepared: Prepared, runtime: CpuRuntimeName, usual: Plan, full: bool) -> list[Plan]:
