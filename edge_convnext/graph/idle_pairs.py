@@ -52,7 +52,7 @@ def drop_idle_pairs(proto: ModelProto) -> int:
         quantizer = _quantizer(wiring, pairs[name])
         assert quantizer is not None  # as above
         for reader in wiring.readers.get(name, ()):
-            reader.input[:] = [quantizer.input[0] if one == name else one for one in reader.input]
+            _read_instead(reader, name, quantizer.input[0])
     _leave_floats(wiring, {name: pairs[name] for name in set(pairs) - idle})
     gone = {pairs[name].name for name in idle}
     gone |= {wiring.producer[pairs[name].input[0]].name for name in idle}
@@ -72,7 +72,11 @@ def _leave_floats(wiring: Wiring, pairs: Mapping[str, NodeProto]) -> None:
             continue
         for reader in wiring.readers.get(name, ()):
             if reader.op_type in PRODUCTS and not _is_quantized(wiring, reader):
-                reader.input[0] = quantizer.input[0]
+                _read_instead(reader, name, quantizer.input[0])
+
+
+def _read_instead(node: NodeProto, old: str, new: str) -> None:
+    node.input[:] = [new if one == old else one for one in node.input]
 
 
 def _maker(wiring: Wiring, quantizer: NodeProto) -> NodeProto | None:

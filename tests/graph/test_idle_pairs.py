@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from support.tiny_qdq import Builder
 from support.written_graphs import branched, draw, forked
 
 from edge_convnext.graph.idle_pairs import drop_idle_pairs
@@ -66,3 +68,22 @@ def test_a_float_product_reads_what_a_float_product_made_as_it_is():
     made = with_weights(["stem", "right", "last"], forked)
     drop_idle_pairs(made)
     assert {node.name: node.input[0] for node in made.graph.node}["left"] == "relu/Dequantize"
+
+
+def test_it_reads_it_where_it_read_the_pair_and_its_other_factor_stays():
+    build = Builder()
+    weight = build.constant("w", np.eye(4, dtype=np.float32))
+    grid = [build.constant("s", np.float32(0.1)), build.constant("z", np.int8(0))]
+    stored = [build.constant("q", np.eye(4, dtype=np.int8)), *grid]
+    values = build.node("MatMul", ["images", weight], "values")
+    pair = build.node("DequantizeLinear", [build.node("QuantizeLinear", [values, *grid], "v_q"),
+                                           *grid], "v_dq")  # fmt: skip
+    scores = build.node("Softmax", ["images"], "scores")
+    mixed = build.node("MatMul", [scores, pair], "mixed")
+    other = build.node(
+        "MatMul", [pair, build.node("DequantizeLinear", stored, "q_dq")], "quantized"
+    )
+    made = build.model({"images": [1, 4, 4]}, build.node("Add", [mixed, other], "y"), 3)
+    assert drop_idle_pairs(made) == 0
+    read = {node.output[0]: list(node.input) for node in made.graph.node}
+    assert (read["mixed"], read["quantized"]) == (["scores", "values"], ["v_dq", "q_dq"])
