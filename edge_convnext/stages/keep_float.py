@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "find_fallback", "keep_float", "keep_matching", "quantized_operations"]
 
-STAGE = Stage("fallback", 1, ("onnx", "onnxruntime"))
+STAGE = Stage("fallback", 2, ("onnx", "onnxruntime"))
 
 
 def quantized_operations(proto: ModelProto) -> tuple[str, ...]:
