@@ -18,7 +18,7 @@ from edge_convnext.networks.nested import (
     visit_mappings,
 )
 
-__all__ = ["Candidate", "choose_candidate", "find_candidates"]
+__all__ = ["Candidate", "choose_candidate", "find_candidates", "list_places"]
 
 _MARKS = 12  # names of the network that a place is looked for by
 _LEAST_SHARE = 0.5  # of its tensors: less is another network
@@ -98,6 +98,17 @@ def find_candidates(content: object, names: Sequence[str]) -> list[Candidate]:
                 continue
             averaged = is_averaged(keys, prefix, mapping, parent, content)
             found.append(Candidate(keys, prefix, named, averaged, missing))
+    return sorted(found, key=lambda one: one.order)
+
+
+def list_places(content: object) -> list[Candidate]:
+    """Every state dict in a checkpoint, whatever names it has, the best first."""
+    found = [
+        Candidate(
+            keys, "", clean_names(mapping), is_averaged(keys, "", mapping, parent, content), ()
+        )
+        for keys, mapping, parent in visit_mappings(content)
+    ]
     return sorted(found, key=lambda one: one.order)
 
 

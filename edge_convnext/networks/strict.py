@@ -9,10 +9,10 @@ from typing import Any
 from torch import Tensor
 
 from edge_convnext.core.errors import LoadError, shorten
-from edge_convnext.networks.candidates import Candidate, choose_candidate
+from edge_convnext.networks.candidates import Candidate, choose_candidate, list_places
 from edge_convnext.networks.leftovers import is_bystander
 from edge_convnext.networks.module_state import Expected, Find, find_first, find_head
-from edge_convnext.networks.nested import clean_names, iter_tensors, visit_mappings
+from edge_convnext.networks.nested import iter_tensors
 from edge_convnext.networks.stored import check_stored, to_float32
 from edge_convnext.networks.translation import Translation
 from edge_convnext.networks.unusable import explain_no_network, require_plain
@@ -120,7 +120,7 @@ def _find(
 ) -> tuple[Candidate, dict[str, Any]]:
     """The network's place, and the tensors there without the prefix of their names.
 
-    Of a file with less than half of the expected names it is the first place with any.
+    Of a file with less than half of the expected names it is the best place with any.
     """
     names = [name for name, one in expected.items() if one.is_floating_point()]
     place = choose_candidate(checkpoint, names, source) or _first_place(checkpoint, source)
@@ -137,14 +137,15 @@ def _tensors(place: Candidate) -> dict[str, Any]:
 
 
 def _first_place(checkpoint: object, source: str) -> Candidate:
-    for keys, mapping, _ in visit_mappings(checkpoint):
-        if known := explain_no_network(checkpoint, iter_tensors(checkpoint), source):
-            raise known
-        return Candidate(keys, "", clean_names(mapping), False, ())
-    raise LoadError(
-        f"{source}: holds no tensors by name; pass a state dict, as "
-        "torch.save(model.state_dict(), FILE) writes one"
-    )
+    if known := explain_no_network(checkpoint, iter_tensors(checkpoint), source):
+        raise known
+    places = list_places(checkpoint)
+    if not places:
+        raise LoadError(
+            f"{source}: holds no tensors by name; pass a state dict, as "
+            "torch.save(model.state_dict(), FILE) writes one"
+        )
+    return places[0]
 
 
 def _compare(

@@ -5,7 +5,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 import torch
 
 from edge_convnext.core.errors import LoadError
-from edge_convnext.networks.candidates import choose_candidate, find_candidates
+from edge_convnext.networks.candidates import choose_candidate, find_candidates, list_places
 
 NAMES = [f"layers.{n}.weight" for n in range(4)]
 
@@ -43,3 +43,9 @@ def test_two_that_nothing_tells_apart_are_refused_if_they_differ():
     assert choose_candidate({"one": state(), "two": state()}, NAMES, "w").where == "one"
     assert choose_candidate({"one": other, "ema": state()}, NAMES, "w").where == "ema"
     assert choose_candidate({"epoch": 1}, NAMES, "w") is None
+
+
+def test_places_are_listed_whatever_their_names():
+    content = {"epoch": 3, "model": {"module.a": torch.ones(1)}, "ema": {"b": torch.ones(1)}}
+    found = [(one.where, one.averaged, list(one.named)) for one in list_places(content)]
+    assert found == [("ema", True, ["b"]), ("model", False, ["a"])]

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from edge_convnext.networks.candidates import list_places
 from edge_convnext.networks.hf_models.library import HfMaker, import_transformers
 from edge_convnext.networks.made.outline import follow
-from edge_convnext.networks.nested import clean_names, visit_mappings
 
 if TYPE_CHECKING:
+    from edge_convnext.networks.candidates import Candidate
     from edge_convnext.networks.made.maker import Maker
 
 __all__ = ["convert_checkpoint"]
@@ -21,20 +22,24 @@ __all__ = ["convert_checkpoint"]
 _LEAST_TENSORS = 4
 
 
-def convert_checkpoint(maker: Maker, checkpoint: object) -> dict[str, Tensor] | None:
-    """The first state dict in a checkpoint that transformers finds whole, under today's names.
+def convert_checkpoint(
+    maker: Maker, checkpoint: object
+) -> tuple[Candidate, dict[str, Tensor]] | None:
+    """The best state dict in a checkpoint that transformers finds whole, under today's names.
 
     Args:
         maker: Maker of the network; one that transformers does not make has nothing to convert.
         checkpoint: Content that `torch.load` or safetensors returned.
+
+    Returns:
+        Where it lies, and its tensors; None where there is none.
     """
     if not isinstance(maker, HfMaker):
         return None
-    for _, mapping, _ in visit_mappings(checkpoint):
-        named = clean_names(mapping)
-        tensors = {name: one for name, one in named.items() if isinstance(one, Tensor)}
+    for place in list_places(checkpoint):
+        tensors = {name: one for name, one in place.named.items() if isinstance(one, Tensor)}
         if len(tensors) >= _LEAST_TENSORS and (found := _convert(maker, tensors)) is not None:
-            return found
+            return place, found
     return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import LoadError
@@ -65,7 +66,11 @@ class HfFamily(MadeFamily, GenericFamily):
             converted = None if found is None else convert_checkpoint(found.maker, checkpoint)
             if converted is None:
                 raise
-        return super().translate(converted, source, headless, model)
+        place, state = converted
+        found_there = super().translate(state, source, headless, model)
+        return replace(
+            found_there, wrappers=place.keys, where=place.where, averaged=place.averaged
+        )
 
     def stated(self, shape: NetworkShape) -> Settings | None:
         """What the folder states, for weights that lie elsewhere."""

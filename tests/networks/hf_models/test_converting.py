@@ -23,10 +23,21 @@ def vit(tmp_path_factory):
 
 def test_names_of_another_version_become_todays(vit):
     network, stored, maker = vit
-    found = convert_checkpoint(maker, {"state_dict": {f"module.{n}": t for n, t in stored.items()}})
+    place, found = convert_checkpoint(
+        maker, {"state_dict": {f"module.{n}": t for n, t in stored.items()}}
+    )
     own = network.state_dict()
+    assert place.where == "state_dict"
     assert found.keys() == own.keys()
     assert all(torch.equal(found[name], tensor) for name, tensor in own.items())
+
+
+def test_averaged_weights_come_first(vit):
+    _, stored, maker = vit
+    raw = {name: one + 1 if one.is_floating_point() else one for name, one in stored.items()}
+    place, found = convert_checkpoint(maker, {"model": raw, "model_ema": stored})
+    assert (place.where, place.averaged) == ("model_ema", True)
+    assert torch.equal(found["classifier.bias"], stored["classifier.bias"])
 
 
 def test_what_is_not_whole_is_not_converted(vit):
