@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.graph.file import read_opset
 from edge_convnext.graph.findings import CPU_WEIGHT_ONLY, Finding, weight_only
+from edge_convnext.runtimes.onnxruntime.int8_rules import why_in_float
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -43,12 +44,12 @@ def lint_onnxruntime(proto: ModelProto, wiring: Wiring) -> Iterator[Finding]:
             yield weight_only(node, CPU_WEIGHT_ONLY)
         elif node.op_type == "MatMul":
             yield from _check_onnxruntime_matmul(node, wiring)
-        elif not _output_is_quantized(node, wiring):
+        elif (why := why_in_float(node, wiring)) is not None:
             yield Finding(
                 "float-kernel",
                 "warning",
                 node.name,
-                f"ONNX Runtime has no INT8 {node.op_type} with a float output and runs it in float",
+                f"ONNX Runtime runs this {node.op_type} in float: {why}",
                 "quantizing it only costs accuracy: add it to quantize.ignored_names",
             )
 
@@ -75,8 +76,3 @@ def _check_onnxruntime_matmul(node: NodeProto, wiring: Wiring) -> Iterator[Findi
                 "static",
                 "give the bias the shape [1, C]",
             )
-
-
-def _output_is_quantized(node: NodeProto, wiring: Wiring) -> bool:
-    readers = wiring.readers.get(node.output[0], [])
-    return bool(readers) and all(reader.op_type == "QuantizeLinear" for reader in readers)

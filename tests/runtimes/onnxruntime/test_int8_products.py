@@ -6,6 +6,7 @@ import pytest
 from support.miscomputed import CHANNELS, concat_graph
 
 from edge_convnext.runtimes.interface import RuntimeOptions
+from edge_convnext.runtimes.lint import lint
 from edge_convnext.runtimes.onnxruntime.int8_products import int8_products
 
 POOL = {"kernel_shape": [2, 2]}
@@ -19,6 +20,18 @@ def count(folder, write, act):
 
 def conv(net):
     return net.conv(net.pair(net.sources(CHANNELS)[0]))
+
+
+def gemm(net, bias=None):
+    """A Gemm of a pooled map, with a bias of float32, of int32, or without."""
+    rows = net.mean(net.sources(CHANNELS)[0], (2, 3))
+    given = [net.pair(rows), net.weight((10, CHANNELS), 0)]
+    if bias == "float":
+        given.append(net.row(10))
+    if bias == "int32":
+        stored = (np.arange(10, dtype=np.int32), np.full(10, 0.003 * 6 / 127, np.float32))
+        given.append(net.op("DequantizeLinear", *map(net.put, stored), axis=0))
+    return net.op("Gemm", *given, transB=1)
 
 
 def grid(net, name, scale, zero):
@@ -48,6 +61,16 @@ def clip(net, name):
             1,
         ),
         (lambda n: n.pair(n.op("MaxPool", conv(n), **POOL)), "uint8", 1),
+        # A Gemm may have a float output, but for a float bias, and for a Relu that stays.
+        (gemm, "uint8", 1),
+        (lambda n: gemm(n, "float"), "uint8", 0),
+        (lambda n: gemm(n, "int32"), "int8", 1),
+        (lambda n: n.op("Sigmoid", gemm(n, "int32")), "uint8", 1),
+        (lambda n: n.pair(gemm(n, "float")), "uint8", 1),
+        (lambda n: n.op("Softmax", n.op("Relu", gemm(n, "int32"))), "uint8", 0),
+        (lambda n: n.pair(n.op("Relu", gemm(n, "int32"))), "int8", 0),
+        (lambda n: grid(n, n.op("Relu", gemm(n, "float")), 0.02, np.uint8(0)), "uint8", 1),
+        (lambda n: grid(n, clip(n, gemm(n)), 6.4 / 255, np.uint8(0)), "uint8", 0),
     ],
 )
 def test_what_is_planned_is_found_or_says_why_not(tmp_path, write, act, found):
@@ -55,6 +78,8 @@ def test_what_is_planned_is_found_or_says_why_not(tmp_path, write, act, found):
     assert (len(counted.planned), counted.found) == (1, found)
     assert [name for name, _ in counted.missing] == list(counted.planned)[found:]
     assert all("does not say why" not in why for _, why in counted.missing)
+    told = [one.rule for one in lint(tmp_path / "g.onnx", "onnxruntime")]
+    assert told == ["float-kernel"] * (1 - found)  # before it is loaded
 
 
 def test_what_it_quantizes_unplanned_is_told_and_makes_up_for_nothing(tmp_path):
@@ -77,6 +102,16 @@ def test_what_it_quantizes_unplanned_is_told_and_makes_up_for_nothing(tmp_path):
     ("write", "act", "why"),
     [
         (conv, "uint8", "no pair of Q/DQ on its output"),
+        (
+            lambda n: gemm(n, "float"),
+            "uint8",
+            "its bias is float, and no pair of Q/DQ on its output",
+        ),
+        (
+            lambda n: n.op("Softmax", n.op("Relu", gemm(n))),
+            "uint8",
+            "no pair of Q/DQ on its output",
+        ),
         (
             lambda n: n.pair(n.op("Sigmoid", conv(n))),
             "uint8",
