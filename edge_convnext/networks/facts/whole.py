@@ -54,7 +54,10 @@ def library_source(architecture: NetworkShape) -> tuple[Source, ...]:
     told = outside.stated(architecture) if outside is not None else None
     if told is None:
         return ()
-    return (Source("library", read_content(told.fields, told.where, 0, architecture.in_channels)),)
+    said = read_content(told.fields, told.where, 0, architecture.in_channels)
+    if told.image_size is not None:
+        said.add("image_size", told.image_size, told.where)
+    return (Source("library", said),)
 
 
 def _known_crops() -> Crops:
