@@ -19,7 +19,7 @@ _FEW_BYTES = 2048  # more than any shape or list of axes takes, with its name
 
 
 def copy_bare(proto: ModelProto) -> ModelProto:
-    """A copy of the nodes, inputs and outputs of a graph, without its name, metadata and functions."""
+    """A copy of a graph: its nodes, inputs, outputs and constants, without metadata."""
     import onnx
 
     bare = onnx.ModelProto(ir_version=proto.ir_version, opset_import=proto.opset_import)

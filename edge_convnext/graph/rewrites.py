@@ -61,7 +61,9 @@ def _find(
     channels = _outputs(wiring, product)
     axis = 1 if product.op_type == "Conv" else rank - 1
     if node.op_type == "BatchNormalization":
-        found = _normalised(wiring, node) if axis == 1 and _takes_shifts(product, addition) else None
+        found = (
+            _normalised(wiring, node) if axis == 1 and _takes_shifts(product, addition) else None
+        )
         return None if found is None else (product, addition, *found)
     if node.op_type == "Div" and node.input[0] != tensor:
         return None
@@ -94,7 +96,7 @@ def _product_before(wiring: Wiring, tensor: str) -> tuple[NodeProto | None, Node
 
 
 def _takes_shifts(product: NodeProto, addition: NodeProto | None) -> bool:
-    """Whether there is a place for what is added: a MatMul has none, a Gemm may multiply its own."""
+    """Whether there is a place for a shift: a MatMul has none, and a Gemm may multiply its own."""
     return addition is not None or not (product.op_type == "MatMul" or scales(product))
 
 

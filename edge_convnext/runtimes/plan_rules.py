@@ -104,6 +104,7 @@ COMMON = (
     Bar(_needs_sums, "no sum behind a product", "the same graph without the additions"),
 )
 
+
 def keep_sums_float(*placements: PlacementName, measured: str) -> Bar:
     """A bar of placements that quantize sums, for networks of mostly matrix products.
 

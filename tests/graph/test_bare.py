@@ -10,7 +10,9 @@ def reshaped():
     build = Builder()
     x = build.node("MatMul", ["images", build.constant("w", np.ones((8, 80), np.float32))], "x")
     return build.model(
-        {"images": [4, 8]}, build.node("Reshape", [x, build.constant("to", np.int64([2, 160]))], "y"), 2
+        {"images": [4, 8]},
+        build.node("Reshape", [x, build.constant("to", np.int64([2, 160]))], "y"),
+        2,
     )
 
 

@@ -88,7 +88,9 @@ def test_a_factor_by_channel_goes_into_the_product_in_front(name):
         product("MatMul", bias="none", behind="Mul", constants=[normal(7, 1)]),
         product("MatMul", bias="none", behind="Div", constants=[ROW], swap=True),
         product("Conv", bias="own", behind="Add", constants=[normal(C, 1, 1)]),
-        product("MatMul", bias="none", behind="BatchNormalization", constants=BATCH_NORM, flat=True),
+        product(
+            "MatMul", bias="none", behind="BatchNormalization", constants=BATCH_NORM, flat=True
+        ),
         product("Gemm", bias="own", behind="BatchNormalization", constants=BATCH_NORM, beta=0.5),
     ],
     ids=["rows", "tokens", "divided by", "sum", "no place", "half a bias"],

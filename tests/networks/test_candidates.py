@@ -38,7 +38,9 @@ def test_a_value_is_looked_up_by_the_networks_own_name():
 
 def test_two_that_nothing_tells_apart_are_refused_if_they_differ():
     other = {name: torch.zeros(1) for name in NAMES}
-    with pytest.raises(LoadError, match=r"w: two networks in one file, under 'one' and 'two'; save"):
+    with pytest.raises(
+        LoadError, match=r"w: two networks in one file, under 'one' and 'two'; save"
+    ):
         choose_candidate({"one": state(), "two": other}, NAMES, "w")
     assert choose_candidate({"one": state(), "two": state()}, NAMES, "w").where == "one"
     assert choose_candidate({"one": other, "ema": state()}, NAMES, "w").where == "ema"

@@ -44,8 +44,13 @@ def test_classes_and_channels_are_read_off_the_tensors():
         ({"state_dict": STATE, "epoch": 3}, "state_dict"),
         ({"model": prefixed("module.", STATE)}, "model"),
         (prefixed("_orig_mod.module.", STATE), ""),
-        ({f"0._fsdp_wrapped_module.{n[2:]}" if n[0] == "0" else n: one
-          for n, one in STATE.items()}, ""),
+        (
+            {
+                f"0._fsdp_wrapped_module.{n[2:]}" if n[0] == "0" else n: one
+                for n, one in STATE.items()
+            },
+            "",
+        ),
         ({"networks": [STATE]}, "networks/0"),
         ({"a": {"b": [1]}, "net": {"weights": STATE}}, "net/weights"),
     ],

@@ -66,8 +66,11 @@ def moved(kind, axes, *, paired):
         x = build.node("DequantizeLinear", [build.node("QuantizeLinear", [x, *grid], "q"), *grid],
                        "dq")  # fmt: skip
         steps = np.abs(value).max() / 127
-        stored = [build.constant("w_q", np.rint(value / steps).astype(np.int8)),
-                  build.constant("w_s", np.float32(steps)), build.constant("w_z", np.int8(0))]
+        stored = [
+            build.constant("w_q", np.rint(value / steps).astype(np.int8)),
+            build.constant("w_s", np.float32(steps)),
+            build.constant("w_z", np.int8(0)),
+        ]
         weight = build.node("DequantizeLinear", stored, "w_dq")
     else:
         build.constant("w", value)

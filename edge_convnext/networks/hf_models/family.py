@@ -68,9 +68,7 @@ class HfFamily(MadeFamily, GenericFamily):
                 raise
         place, state = converted
         found_there = super().translate(state, source, headless, model)
-        return replace(
-            found_there, wrappers=place.keys, where=place.where, averaged=place.averaged
-        )
+        return replace(found_there, wrappers=place.keys, where=place.where, averaged=place.averaged)
 
     def stated(self, shape: NetworkShape) -> Settings | None:
         """What the folder states, for weights that lie elsewhere."""

@@ -99,7 +99,7 @@ class MadeFamily(ABC):
     # ---- weights --------------------------------------------------------------------------
 
     def first_convolution(self, shape: NetworkShape) -> str | None:
-        """The one weight that follows the number of channels; where that is fixed, by running it."""
+        """The one weight that follows the channels; where their number is fixed, by running it."""
         from edge_convnext.networks.made.outline import follow
         from edge_convnext.networks.made.skeleton import find_first_convolution
 

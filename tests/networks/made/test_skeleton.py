@@ -81,7 +81,13 @@ class Stems(nn.Module):
 
 @pytest.mark.parametrize(
     ("kind", "found"),
-    [("plain", "stem.weight"), ("scaled", None), ("two", None), ("grouped", None), ("broken", None)],
+    [
+        ("plain", "stem.weight"),
+        ("scaled", None),
+        ("two", None),
+        ("grouped", None),
+        ("broken", None),
+    ],
 )
 def test_the_convolution_that_reads_the_images_is_found_by_running(kind, found):
     class Maker(NetMaker):
