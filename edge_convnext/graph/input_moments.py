@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
     from edge_convnext.graph.affine import Grid
 
-__all__ = ["Moments", "Reader", "collect_moments"]
+__all__ = ["MOST_BYTES", "Moments", "Reader", "collect_moments"]
 
 Values = NDArray[np.float32]
 _IMAGES = 128  # are enough; each gives rows at random positions
 _ROWS_PER_COLUMN, _FEWEST_ROWS = 2, 1024  # of each half
-_MOST_BYTES = 1 << 30  # of all moments that are collected in one pass over the images
+MOST_BYTES = 1 << 30  # of all moments that are collected in one pass over the images
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _spread(pieces: list[Values]) -> list[Values]:
 def _passes(readers: Sequence[Reader]) -> Iterator[list[Reader]]:
     some: list[Reader] = []
     for one in readers:
-        if some and sum(each.bytes for each in (*some, one)) > _MOST_BYTES:
+        if some and sum(each.bytes for each in (*some, one)) > MOST_BYTES:
             yield some
             some = []
         some.append(one)

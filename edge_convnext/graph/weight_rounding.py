@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from edge_convnext.graph.affine import WEIGHT_MAX, Grid
-from edge_convnext.graph.input_moments import Reader, collect_moments
+from edge_convnext.graph.input_moments import MOST_BYTES, Reader, collect_moments
 from edge_convnext.graph.qdq import Wiring, is_transposed, weight_axes
 from edge_convnext.graph.row_rounding import Floats, round_rows
 from edge_convnext.graph.structure import PRODUCTS, integers, pads_itself, scales
@@ -78,7 +78,9 @@ def round_by_reconstruction(
 
     The same graphs and images give the same integers. Scales stay as they are, and no integer of a
     weight exceeds its largest: some CPUs add two products in 16 bits. A weight stays as it is that
-    several products read, or that is no matrix or convolution over two axes.
+    several products read, that is no matrix or convolution over two axes, or that has so many
+    inputs (over 8,192) that their moments take more memory than a classifier should: VGG's and
+    AlexNet's first linear layers.
 
     Args:
         quantized: Graph with explicit Q/DQ; it is changed in place.
@@ -159,6 +161,8 @@ def _read_stored(
     reader = _as_reader(original, weight, _grid_of(wiring, node))
     alone = wiring.is_private(pair.output[0]) and wiring.is_private(pair.input[0])
     if reader is None or not alone or integers.shape != weight.shape:
+        return None
+    if reader.bytes > MOST_BYTES:
         return None
     outputs = weight.size // reader.columns
     if scale.size not in (1, outputs):

@@ -94,7 +94,7 @@ def test_wide_networks_take_several_passes_and_find_the_same(monkeypatch):
     monkeypatch.setattr(
         input_moments, "watch", lambda proto, names: passes.append(names) or watch(proto, names)
     )
-    monkeypatch.setattr(input_moments, "_MOST_BYTES", readers[0].bytes)
+    monkeypatch.setattr(input_moments, "MOST_BYTES", readers[0].bytes)
     apart = list(collect_moments(proto, readers, BATCHES))
     assert passes == [["images"], ["one"]]
     for (_, one, _), (_, other, _) in zip(together, apart, strict=True):

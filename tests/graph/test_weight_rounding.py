@@ -166,3 +166,21 @@ def test_an_error_of_many_steps_moves_no_integer_beyond_the_largest():
     assert constants(made)["w/int8"].ravel().tolist() == [62, 63, 63]
     assert round_by_reconstruction(made, proto, images) == 1
     assert constants(made)["w/int8"].max() <= 63
+
+
+def test_a_weight_whose_inputs_are_too_many_stays_and_takes_no_memory(monkeypatch):
+    proto = branched()
+    made = placed(proto)
+    found = round_by_reconstruction(copied(made), proto, BATCHES)
+    columns = sorted(
+        {int(np.prod(one.dims[1:])) for one in made.graph.initializer if one.name.endswith("/int8")}
+    )
+    monkeypatch.setattr(weight_rounding, "MOST_BYTES", 2 * 8 * columns[-1] ** 2 - 1)
+    left = copied(made)
+    assert 0 < round_by_reconstruction(left, proto, BATCHES) < found
+    monkeypatch.setattr(weight_rounding, "MOST_BYTES", 0)
+    none = copied(made)
+    assert round_by_reconstruction(none, proto, BATCHES) == 0
+    assert none == made
+    wide = weight_rounding.Reader(None, 1, 25088)  # VGG-16's first linear layer
+    assert wide.bytes > 2**30 > weight_rounding.Reader(None, 1, 8192).bytes - 1

@@ -84,22 +84,23 @@ def find_first_convolution(maker: Maker, num_classes: int, in_channels: int) -> 
         NotSoError: There is no such network.
     """
     network = make_skeleton(maker, num_classes, in_channels)
+    names: dict[nn.Module, str] = {
+        one: ".".join(filter(None, (name, "weight"))) if one.groups == 1 else ""
+        for name, one in network.named_modules()
+        if isinstance(one, nn.Conv2d)
+    }
     images: list[object] = []
     found: list[str] = []
 
     def remember(_: nn.Module, inputs: tuple[object, ...]) -> None:
         images[:] = inputs[:1]
 
-    def look(module: nn.Module, inputs: tuple[object, ...]) -> None:
+    def look(convolution: nn.Module, inputs: tuple[object, ...]) -> None:
         if inputs and images and inputs[0] is images[0]:
-            found.append(names[module] if module.groups == 1 else "")
+            found.append(names[convolution])
 
-    convolutions = {
-        name: one for name, one in network.named_modules() if isinstance(one, nn.Conv2d)
-    }
-    names = {one: f"{name}.weight" if name else "weight" for name, one in convolutions.items()}
     network.register_forward_pre_hook(remember)
-    for one in convolutions.values():
+    for one in names:
         one.register_forward_pre_hook(look)
     try:
         _run(network, in_channels, maker.image_size, _device_of(network))
