@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_convnext.build.inputs import find_calibration
-from edge_convnext.build.reading import require_classes, settle_images
+from edge_convnext.build.reading import name_by_file, require_classes, settle_images
 from edge_convnext.build.settle import settle_recipe
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.cache import Cache
@@ -26,6 +26,7 @@ from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.data.batches import Look, look_at_images
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.labels import order_by_file
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.data.splits import Splits, load_splits
 from edge_convnext.measure.answers import Answer, answer_with_torch
@@ -104,6 +105,16 @@ class _Reader:
         loaded = load_weights(recipe.load, recipe.model, recipe.seed, path, size)
         preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
         self.weights = replace(loaded, info=replace(loaded.info, preprocess=preprocess))
+
+    def read_labels(self) -> None:
+        """Of a recipe without data, whose labels file names the logits; else `read_data` does."""
+        labels = self.recipe.data.labels
+        if labels is None or self.recipe.data.source:
+            return
+        if self.weights is None:
+            order_by_file(Path(labels))
+        else:
+            self.weights = name_by_file(self.weights, labels)
 
     def read_data(self) -> None:
         if not self.recipe.data.source:
@@ -216,8 +227,8 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
     with tempfile.TemporaryDirectory() as scratch:
         reader = _Reader(recipe, hashes, track, Path(scratch))
         steps = (
-            reader.read_recipe, reader.read_weights, reader.read_data, reader.read_calibration,
-            reader.hold,
+            reader.read_recipe, reader.read_weights, reader.read_labels, reader.read_data,
+            reader.read_calibration, reader.hold,
         )  # fmt: skip
         for step in steps:
             try:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.build.reading import (
     load_checkpoint,
+    name_by_file,
     name_classes,
     split_data,
     train_demo,
@@ -132,6 +133,9 @@ def prepare_inputs(
         weights = train_demo(recipe, splits, cache, versions, track)
     elif stated is not None:
         weights = load_checkpoint(recipe, stated, cache, versions)
+        if recipe.data.source is None:
+            named = name_by_file(weights.value, recipe.data.labels)
+            weights = replace(weights, value=named)
         stand_in = NOISE if own_graph else DIGITS
         source = stand_in if borrowed else recipe.data.source
         own_info = None if random or borrowed else weights.value.info

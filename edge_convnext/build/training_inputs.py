@@ -12,7 +12,7 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.origins import Fact
-from edge_convnext.core.places import require_outside
+from edge_convnext.data.places import require_outside
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data.batches import look_at_images
