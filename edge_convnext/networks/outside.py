@@ -47,3 +47,7 @@ class Outside(Protocol):
     def consent(self, model: str) -> bool:
         """Hear that the command line itself states a model; True where that lets code run."""
         ...
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Whether two different names, in full, mean one network: it moved, or a tag was added."""
+        ...

@@ -102,11 +102,11 @@ def _settle(recipe: Recipe, by_caller: bool, told: str) -> tuple[Recipe, str]:
         told: Flag or field that states the model, for messages.
     """
     stated = recipe.model if "model" in recipe.model_fields_set else None
-    if own := model_of_weights(recipe.load.weights, stated, told):
+    if own := model_of_weights(recipe.load.weights, stated, told, by_caller):
         return recipe.model_copy(update={"model": own}), ""
     if stated is None:
         found = find_stated_model(recipe.load.weights)
-        if found is None:
+        if found is None or found.model == recipe.model:
             return recipe, ""
         return recipe.model_copy(update={"model": found.model}), found.note
     spelled = settle_model(recipe.model, recipe.load.weights)

@@ -79,6 +79,10 @@ class MadeFamily(ABC):
         """A library's code runs as this package's own does."""
         return False
 
+    def is_same(self, one: str, other: str) -> bool:
+        """Never."""
+        return False
+
     # ---- names ----------------------------------------------------------------------------
 
     @abstractmethod
