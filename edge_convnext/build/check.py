@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from edge_convnext.build import reading
 from edge_convnext.build.inputs import find_calibration
-from edge_convnext.build.reading import name_by_file, require_classes, settle_images
 from edge_convnext.build.settle import settle_recipe
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.cache import Cache
@@ -83,6 +83,7 @@ class _Reader:
     track: Track
     folder: Path  # scratch folder to work in
     weights: Weights | None = None
+    runs: bool = False  # whether the weights take images of this size
     splits: Splits | None = None
     notes: tuple[str, ...] = ()
     order: tuple[str, ...] | None = None
@@ -105,16 +106,16 @@ class _Reader:
         loaded = load_weights(recipe.load, recipe.model, recipe.seed, path, size)
         preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
         self.weights = replace(loaded, info=replace(loaded.info, preprocess=preprocess))
+        reading.require_size(self.weights)
+        self.runs = True
 
     def read_labels(self) -> None:
         """Of a recipe without data, whose labels file names the logits; else `read_data` does."""
-        labels = self.recipe.data.labels
-        if labels is None or self.recipe.data.source:
-            return
-        if self.weights is None:
+        labels = None if self.recipe.data.source else self.recipe.data.labels
+        if self.weights is not None:
+            self.weights = reading.name_by_file(self.weights, labels)
+        elif labels is not None:
             order_by_file(Path(labels))
-        else:
-            self.weights = name_by_file(self.weights, labels)
 
     def read_data(self) -> None:
         if not self.recipe.data.source:
@@ -129,11 +130,11 @@ class _Reader:
         )  # fmt: skip
         self.splits = splits  # what was read is shown even if a later check refuses it
         if self.weights is not None and self.recipe.load.weights != RANDOM:
-            require_classes(self.weights.info, splits)
+            reading.require_classes(self.weights.info, splits)
         sides = [side for side in (splits.train, splits.val) if side is not None]
         sample = [one for side in sides for one in self._sample(side)]
         looks = look_at_images(sample, track=self.track)
-        self.splits = settle_images(splits, looks, self.recipe)
+        self.splits = reading.settle_images(splits, looks, self.recipe)
         self.notes += _not_decoded(len(sample), sides)
 
     def read_calibration(self) -> None:
@@ -162,7 +163,9 @@ class _Reader:
     def hold(self) -> None:
         """Check class order and guessing, on as many images as take some seconds."""
         weights, splits = self.weights, self.splits
-        if weights is None or splits is None or self.recipe.load.weights == RANDOM:
+        if weights is None or splits is None or not self.runs:
+            return
+        if self.recipe.load.weights == RANDOM:
             return
         if len(splits.val.classes) != weights.info.num_classes:
             return  # a note says so already

@@ -24,6 +24,7 @@ from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.data.splits import Splits, drop_bad_images, load_splits, see_images
 from edge_convnext.measure.settings import labels_file_of
+from edge_convnext.networks.family import family_of
 from edge_convnext.networks.open_weights import open_weights, weights_file
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "name_by_file",
     "name_classes",
     "require_classes",
+    "require_size",
     "settle_images",
     "split_data",
     "train_demo",
@@ -93,7 +95,11 @@ def load_checkpoint(
     cache: Cache,
     versions: dict[str, str],
 ) -> Step[Weights]:
-    """Load weights through the cache, keyed by the file's content, hub revision, or seed."""
+    """Load weights through the cache, keyed by the file's content, hub revision, or seed.
+
+    Raises:
+        LoadError: They can't be read, or the network takes no images of the stated size.
+    """
     from edge_convnext.stages import load
 
     config = recipe.load.model_copy(update={"weights": stated})
@@ -116,6 +122,7 @@ def load_checkpoint(
     info = replace(loaded.info, preprocess=preprocess)
     facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
     told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
+    require_size(told)
     return as_step(told, entry, file, load.STAGE)
 
 
@@ -191,6 +198,19 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
             f"{info.num_classes}; pass the data they were trained on, or --labels FILE with "
             "every class in logit order"
         )
+
+
+def require_size(weights: Weights) -> None:
+    """Refuse an image size that a network from outside can't take, before anything is made of it.
+
+    Those in the tree take all that a recipe can state, and an ONNX file is made for its size.
+
+    Raises:
+        LoadError: With what the network says, and a size that it takes.
+    """
+    outside = family_of(weights).outside
+    if outside is not None:
+        outside.require_size(weights)
 
 
 def name_by_file(weights: Weights, labels: str | None) -> Weights:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import ModelInfo, NetworkShape
+    from edge_convnext.core.artifacts import ModelInfo, NetworkShape, Weights
     from edge_convnext.networks.published import Fetched, Settings
 
 __all__ = ["NETWORK_KEY", "Outside"]
@@ -50,4 +50,12 @@ class Outside(Protocol):
 
     def is_same(self, one: str, other: str) -> bool:
         """Whether two different names, in full, mean one network: it moved, or a tag was added."""
+        ...
+
+    def require_size(self, weights: Weights) -> None:
+        """Refuse an image size, as `weights.info.preprocess` has it, that the network can't take.
+
+        Raises:
+            LoadError: With what the network says, and a size that it takes.
+        """
         ...

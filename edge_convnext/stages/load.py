@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from edge_convnext.networks.checkpoint import Checkpoint
     from edge_convnext.networks.published import Fetched, Published
 
-__all__ = ["STAGE", "load_weights", "weights_identity"]
+__all__ = ["STAGE", "check_weights_file", "is_path", "load_weights", "weights_identity"]
 
 STAGE = Stage("load", 3, ("torch", "safetensors"))
 
@@ -178,15 +178,20 @@ def _content_of(path: Path) -> str:
 
 
 def check_weights_file(weights: str) -> None:
-    """Fail early if a file of weights does not exist; `in1k` and `random` are not checked.
+    """Fail early if a file of weights does not exist; keywords and names are not checked.
 
     Raises:
         LoadError: There is no such file.
     """
     path = expand_home(weights)
-    keyword = weights.partition("@")[0] in (_HUB, RANDOM, *_KEYWORDS)
-    if not keyword and not weights.startswith(PREFIX) and not path.exists():
+    if is_path(weights) and not path.exists():
         raise LoadError(why_missing(path))
+
+
+def is_path(weights: str) -> bool:
+    """Whether weights are stated by where they lie, and not by a keyword or a name."""
+    keyword = weights.partition("@")[0] in (_HUB, RANDOM, *_KEYWORDS)
+    return not keyword and not weights.startswith(PREFIX)
 
 
 def _find(config: LoadConfig, architecture: NetworkShape) -> _Found:

@@ -31,7 +31,9 @@ COMPOSED = {"all", "desktop", "dev"}  # of other extras, or of what boards bring
 
 def test_every_extra_is_looked_at():
     there = {*metadata("edge-convnext").get_all("Provides-Extra")}
-    assert there - COMPOSED == {*EXTRAS} - {None} == {one.extra for one in examine().packages} - {None}
+    assert (
+        there - COMPOSED == {*EXTRAS} - {None} == {one.extra for one in examine().packages} - {None}
+    )
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
@@ -62,9 +64,7 @@ ABSENT = ("openvino", "nncf", "timm", "transformers")
 
 
 def test_a_missing_package_names_its_extra(monkeypatch):
-    monkeypatch.setattr(
-        doctor, "read_version", lambda name: None if name in ABSENT else "1.0"
-    )
+    monkeypatch.setattr(doctor, "read_version", lambda name: None if name in ABSENT else "1.0")
     found = examine()
     missing = {package.name: package.install for package in found.packages if not package.version}
     assert missing == {

@@ -53,8 +53,8 @@ def test_a_checkpoint_or_a_folder_is_told_as_weights(tmp_path):
     for name, what in (("w.pth", "a file of weights"), ("w.safetensors", "a file of weights"),
                        (str(tmp_path), "a folder")):  # fmt: skip
         assert str(unknown_model(name, KNOWN, WAYS)) == (
-            f"'{name}' is {what} and not the name of a network: pass it as --weights {name}, and as "
-            "--model the network that it is of"
+            f"'{name}' is {what} and not the name of a network: pass it as --weights {name}, and "
+            "as --model the network that it is of"
         )
 
 

@@ -83,6 +83,14 @@ class MadeFamily(ABC):
         """Never."""
         return False
 
+    def require_size(self, weights: Weights) -> None:
+        """See `taking.require_size`."""
+        from edge_convnext.networks.made.taking import require_size
+        from edge_convnext.networks.tensors import read_shapes
+
+        shape, size = require_made(weights.architecture), weights.info.preprocess.image_size
+        require_size(shape, read_shapes(weights.path), size)
+
     # ---- names ----------------------------------------------------------------------------
 
     @abstractmethod

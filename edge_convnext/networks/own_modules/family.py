@@ -22,8 +22,8 @@ class OwnFamily(MadeFamily, GenericFamily):
 
     label = "your module"
     how_to_name = (
-        "module:package.file:function, a network of your own (its code runs; on the command line "
-        "only)"
+        "module:package.file:function, your own function that returns a torch.nn.Module (its code "
+        "runs; on the command line only)"
     )
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> MadeShape | None:

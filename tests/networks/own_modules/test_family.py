@@ -1,6 +1,8 @@
+import re
 import sys
 
 import pytest
+from support.paths import ROOT
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
@@ -73,3 +75,24 @@ def test_a_change_of_the_code_is_a_change_of_the_key(named, tmp_path):
     source = tmp_path / f"{named.split(':')[1]}.py"
     source.write_text(SOURCE.replace("nn.ReLU()", "nn.Hardswish()"))
     assert weights_identity(LoadConfig(weights="random"), named, 0) != before
+
+
+def test_the_example_of_the_readme_is_taken_with_its_weights(named, tmp_path):
+    """Its keywords, its state dict, and its name in what is refused."""
+    text = (ROOT / "edge_convnext/networks/README.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"This `mynet.py` is enough:\n\n```python\n(.*?)```", text, re.DOTALL)
+    module = named.split(":")[1]
+    (tmp_path / f"{module}.py").write_text(source)
+    model = f"module:{module}:small"
+    with pytest.raises(RecipeError, match=f"pass --model {model}"):
+        find_model(model)
+    make_recipe({}, "command line", {"model": model})
+    shape = find_model(model, 3)
+    network = family_of(shape).make(shape).eval()
+    torch.save(network.state_dict(), tmp_path / "mynet.pth")
+    config = LoadConfig(weights=str(tmp_path / "mynet.pth"))
+    weights = load_weights(config, model, 0, tmp_path / "w.safetensors")
+    assert (weights.info.num_classes, weights.info.in_channels) == (3, 3)
+    images = torch.rand(2, 3, 48, 64)
+    with torch.no_grad():
+        assert torch.equal(family_of(weights).build(weights, "raw")(images), network(images))
