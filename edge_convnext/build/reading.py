@@ -210,7 +210,8 @@ def require_size(weights: Weights) -> None:
     """
     outside = family_of(weights).outside
     if outside is not None:
-        outside.require_size(weights)
+        size = weights.info.preprocess.image_size
+        outside.require_size(weights.architecture, size, weights.path)
 
 
 def name_by_file(weights: Weights, labels: str | None) -> Weights:

@@ -15,6 +15,7 @@ from edge_convnext.networks.made.shape import MadeShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -83,13 +84,15 @@ class MadeFamily(ABC):
         """Never."""
         return False
 
-    def require_size(self, weights: Weights) -> None:
+    def require_size(
+        self, shape: NetworkShape, image_size: ImageSize, path: Path | None = None
+    ) -> None:
         """See `taking.require_size`."""
         from edge_convnext.networks.made.taking import require_size
         from edge_convnext.networks.tensors import read_shapes
 
-        shape, size = require_made(weights.architecture), weights.info.preprocess.image_size
-        require_size(shape, read_shapes(weights.path), size)
+        shapes = read_shapes(path) if path is not None else None
+        require_size(require_made(shape), image_size, shapes)
 
     # ---- names ----------------------------------------------------------------------------
 

@@ -20,23 +20,24 @@ Shapes = Mapping[str, tuple[int, ...]]
 _STRIDE = 32  # pixels: what most networks divide a side by, one after the other
 
 
-def require_size(shape: MadeShape, shapes: Shapes, image_size: ImageSize) -> None:
+def require_size(shape: MadeShape, image_size: ImageSize, shapes: Shapes | None = None) -> None:
     """Refuse images of a size that a network can't take.
 
     Args:
         shape: Shape of the network.
-        shapes: Shapes of its tensors on disk, whatever size it was trained at.
         image_size: Height and width of the images, in pixels.
+        shapes: Shapes of its tensors on disk, whatever size it was trained at; None: it is made
+            anew, for this size.
 
     Raises:
         LoadError: With what the network says, and a size that it takes.
     """
-    reason = _why_not(shape, shapes, image_size)
+    reason = _why_not(shape, image_size, shapes)
     if reason is None:
         return
     wholes = even_size(tuple(-(-side // _STRIDE) * _STRIDE for side in sides_of(image_size)))
     others = [one for one in dict.fromkeys((wholes, shape.maker.image_size)) if one != image_size]
-    taken = next((one for one in others if _why_not(shape, shapes, one) is None), None)
+    taken = next((one for one in others if _why_not(shape, one, shapes) is None), None)
     how = "the size that it was trained at"
     if taken is not None:
         how = f"{','.join(map(str, dict.fromkeys(sides_of(taken))))}, which it takes"
@@ -46,18 +47,19 @@ def require_size(shape: MadeShape, shapes: Shapes, image_size: ImageSize) -> Non
     )
 
 
-def _why_not(shape: MadeShape, shapes: Shapes, image_size: ImageSize) -> str | None:
+def _why_not(shape: MadeShape, image_size: ImageSize, shapes: Shapes | None) -> str | None:
     """The reason in the network's own words; None: it takes such images."""
-    reason = ""
+    maker, reason = shape.maker, ""
     try:
-        stored = fitting_size(shape.maker, shape.num_classes, shape.in_channels, shapes)
+        made_for = _size_on_disk(shape, shapes) if shapes is not None else image_size
     except NotSoError as error:
         return str(error)
+    stated = None if made_for == maker.image_size else made_for
     for make in (make_skeleton, make_unfilled):  # some can't be run without values
         try:
-            network = make(shape.maker, shape.num_classes, shape.in_channels, stored)
-            if image_size != (stored or shape.maker.image_size):
-                shape.maker.resize(network, image_size)
+            network = make(maker, shape.num_classes, shape.in_channels, stated)
+            if image_size != made_for:
+                maker.resize(network, image_size)
             run_blank(network, shape.in_channels, image_size)
         except MissingDependencyError:
             raise
@@ -66,3 +68,8 @@ def _why_not(shape: MadeShape, shapes: Shapes, image_size: ImageSize) -> str | N
         else:
             return None
     return reason
+
+
+def _size_on_disk(shape: MadeShape, shapes: Shapes) -> ImageSize:
+    fitting = fitting_size(shape.maker, shape.num_classes, shape.in_channels, shapes)
+    return fitting or shape.maker.image_size

@@ -120,8 +120,8 @@ def train(
         raise DataError(f"no training images: {splits.note}; give the source a training side")
     require_trainable(model)
     architecture = find_model(model, num_classes=len(splits.train.classes))
+    _require_size(preprocess, architecture)
     start = _read_init(Path(init), architecture, splits.train.classes) if init is not None else None
-    _require_size(preprocess)
     state_path = state_path or output.with_name(f"{output.name}.state")
     if not resume:
         check_replaceable(state_path)
@@ -167,13 +167,21 @@ def require_trainable(model: str) -> None:
         )
 
 
-def _require_size(preprocess: Preprocess) -> None:
-    """Refuse at once a size that would otherwise fail after hours."""
+def _require_size(preprocess: Preprocess, architecture: NetworkShape) -> None:
+    """Refuse at once a size that would otherwise fail after hours.
+
+    Raises:
+        TrainingError: It is too small for any network.
+        LoadError: A network of a library, or of the user's own, can't take it.
+    """
     if min(sides_of(preprocess.image_size)) < _MIN_IMAGE_SIZE:
         raise TrainingError(
             f"images of {show_size(preprocess.image_size)} px are too small for these networks; "
             f"pass --image-size {_MIN_IMAGE_SIZE} or more (train.image_size in a recipe)"
         )
+    outside = family_of(architecture).outside
+    if outside is not None:
+        outside.require_size(architecture, preprocess.image_size)
 
 
 def _find_device(name: DeviceName) -> torch.device:
