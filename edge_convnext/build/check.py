@@ -36,6 +36,7 @@ from edge_convnext.measure.held_words import describe
 from edge_convnext.measure.settings import note_defaults, settle
 from edge_convnext.measure.suggest import QUICK, suggester
 from edge_convnext.networks.open_weights import weights_file
+from edge_convnext.networks.stated_weights import check_weights_file
 
 __all__ = ["Checked", "check_inputs"]
 
@@ -83,7 +84,7 @@ class _Reader:
     track: Track
     folder: Path  # scratch folder to work in
     weights: Weights | None = None
-    runs: bool = False  # whether the weights take images of this size
+    runs: bool = False  # whether the weights take images of this size, and are not random
     splits: Splits | None = None
     notes: tuple[str, ...] = ()
     order: tuple[str, ...] | None = None
@@ -97,7 +98,7 @@ class _Reader:
         stated = self.recipe.load.weights
         if stated is None:
             return
-        from edge_convnext.stages.load import check_weights_file, load_weights
+        from edge_convnext.stages.load import load_weights
 
         check_weights_file(stated)
         recipe = self.recipe
@@ -107,7 +108,7 @@ class _Reader:
         preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
         self.weights = replace(loaded, info=replace(loaded.info, preprocess=preprocess))
         reading.require_size(self.weights)
-        self.runs = True
+        self.runs = recipe.load.weights != RANDOM
 
     def read_labels(self) -> None:
         """Of a recipe without data, whose labels file names the logits; else `read_data` does."""
@@ -164,8 +165,6 @@ class _Reader:
         """Check class order and guessing, on as many images as take some seconds."""
         weights, splits = self.weights, self.splits
         if weights is None or splits is None or not self.runs:
-            return
-        if self.recipe.load.weights == RANDOM:
             return
         if len(splits.val.classes) != weights.info.num_classes:
             return  # a note says so already
@@ -244,10 +243,15 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
         hashes.save()
     settings, told = _settled(reader)
     read = (one.notes for one in (reader.weights, reader.splits) if one is not None)
-    notes = (*chain.from_iterable(read), *reader.notes, *told, *refused[1:])
+    notes = (recipe.note, *chain.from_iterable(read), *reader.notes, *told, *refused[1:])
     first = refused[0] if refused else None
     return Checked(
-        settings, tuple(dict.fromkeys(notes)), first, reader.order, reader.not_tested, reader.tried
+        settings,
+        tuple(dict.fromkeys(filter(None, notes))),
+        first,
+        reader.order,
+        reader.not_tested,
+        reader.tried,
     )
 
 

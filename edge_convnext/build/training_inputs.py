@@ -62,4 +62,4 @@ def training_settings(
     facts = [Fact("image_size", recipe.train.image_size, size)] if size else []
     settings, notes = settle(recipe, info, facts, splits)
     shown = tuple(one for one in settings if one.name not in ("in_channels", "licence"))
-    return shown, tuple(dict.fromkeys((*splits.notes, *notes)))
+    return shown, tuple(dict.fromkeys(filter(None, (recipe.note, *splits.notes, *notes))))

@@ -36,15 +36,16 @@ def unknown_model(
         return told
     shown = name[:_SHOWN_CHARS]
     spelled = re.sub(r"[\W_]+", "_", shown.lower())
+    prefixes = ", ".join(f"{prefix}:" for prefix in _said_by_name(ways or {}))
+    lists = "`edge-convnext models` lists every name"
+    elsewhere = f"networks from elsewhere begin with {prefixes}"
+    if prefixes and not difflib.get_close_matches(spelled, known, n=1, cutoff=_ALIKE):
+        return RecipeError(f"unknown model '{shown}': {lists}; {elsewhere}")
     nearest = difflib.get_close_matches(spelled, known, n=3, cutoff=0.0)
     first, *others = dict.fromkeys(nearest)
     more = f" (or {', '.join(others)})" if others else ""
-    prefixes = ", ".join(f"{prefix}:" for prefix in _said_by_name(ways or {}))
-    further = f"; networks from elsewhere begin with {prefixes}" if prefixes else ""
-    return RecipeError(
-        f"unknown model '{shown}': did you mean '{first}'{more}? "
-        f"`edge-convnext models` lists every name{further}"
-    )
+    further = f"; {elsewhere}" if prefixes else ""
+    return RecipeError(f"unknown model '{shown}': did you mean '{first}'{more}? {lists}{further}")
 
 
 def unknown_prefix(name: str, prefix: str, ways: Mapping[str, str]) -> RecipeError:
@@ -60,10 +61,10 @@ def unknown_prefix(name: str, prefix: str, ways: Mapping[str, str]) -> RecipeErr
     shown, rest = name[:_SHOWN_CHARS], name[len(prefix) + 1 :][:_SHOWN_CHARS]
     known = _said_by_name(ways)
     nearest = difflib.get_close_matches(prefix.lower(), known, n=1, cutoff=_ALIKE)
-    meant = f"did you mean '{nearest[0]}:{rest}'? " if nearest else ""
+    meant = f"; did you mean '{nearest[0]}:{rest}'?" if nearest else "."
     return RecipeError(
-        f"unknown model '{shown}': no family of networks is called '{prefix[:_SHOWN_CHARS]}'; "
-        f"{meant}Known are {'; '.join(ways.values())}"
+        f"unknown model '{shown}': no family of networks is called '{prefix[:_SHOWN_CHARS]}'"
+        f"{meant} Known are {'; '.join(ways.values())}"
     )
 
 
@@ -80,12 +81,21 @@ def _name_place(name: str) -> RecipeError | None:
             f"'{shown}' is an ONNX file and not the name of a network: pass it as --weights "
             f"{shown}, without --model"
         )
-    path = expand_home(name) if "/" in name or name in (".", "..") else None
-    is_folder = path is not None and path.is_dir()
-    if not lower.endswith(_FILES) and not is_folder:
+    if _is_folder(name):
+        return RecipeError(
+            f"'{shown}' is a folder and not the name of a network: pass it as --weights {shown}, "
+            "and as --model the network that it is of, where no config.json in it says so"
+        )
+    if not lower.endswith(_FILES):
         return None
-    what = "a folder" if is_folder else "a file of weights"
     return RecipeError(
-        f"'{shown}' is {what} and not the name of a network: pass it as --weights {shown}, and as "
-        "--model the network that it is of"
+        f"'{shown}' is a file of weights and not the name of a network: pass it as --weights "
+        f"{shown}, and as --model the network that it is of"
     )
+
+
+def _is_folder(name: str) -> bool:
+    try:
+        return expand_home(name).is_dir()
+    except (OSError, ValueError):  # too long, or with a zero byte
+        return False

@@ -17,7 +17,7 @@ from edge_convnext.core.errors import LoadError, RecipeError, shorten
 from edge_convnext.core.files import expand_home
 from edge_convnext.networks.family import families, family_of_model, full_name
 from edge_convnext.networks.model_folder import CONFIG, PREFIX, read_config
-from edge_convnext.networks.weights import recorded_info
+from edge_convnext.networks.recorded import recorded_info
 
 __all__ = ["Spelled", "find_stated_model", "settle_model"]
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import ModelInfo, NetworkShape, Weights
-from edge_convnext.core.errors import ArtifactError, EdgeConvNextError
-from edge_convnext.core.file_kinds import recognise
+from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import atomic_path
 from edge_convnext.networks.family import family_of
 from edge_convnext.networks.outside import NETWORK_KEY
-from edge_convnext.networks.tensors import REASON_CHARS, missing_packages, read_header
-from edge_convnext.networks.weights_place import locate_weights
+from edge_convnext.networks.tensors import REASON_CHARS, missing_packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,25 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-__all__ = ["recorded_info", "save_weights"]
-
-
-def recorded_info(path: Path) -> ModelInfo | None:
-    """What a file that `save_weights` wrote says of itself, without reading its tensors.
-
-    Args:
-        path: File of weights, or a folder with one.
-
-    Returns:
-        None where another tool wrote it, or it can't be read: loading it tells that.
-    """
-    try:
-        main = locate_weights(path).main
-        if recognise(main).name != "safetensors":
-            return None
-        return ModelInfo.from_metadata(read_header(main)[0], main)
-    except (EdgeConvNextError, OSError, ValueError):
-        return None
+__all__ = ["save_weights"]
 
 
 def save_weights(

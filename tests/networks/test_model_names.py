@@ -30,6 +30,8 @@ WAYS = {"timm": "timm:NAME, of timm", "onnx": "onnx:STEM, a file"}
 def test_how_other_networks_are_named_is_told_where_there_are_any():
     told = str(unknown_model("mobilenet", KNOWN, WAYS))
     assert told.endswith("lists every name; networks from elsewhere begin with timm:, onnx:")
+    assert "did you mean" not in told
+    assert "did you mean 'resnet50'" in str(unknown_model("resnet5", KNOWN, WAYS))
 
 
 def test_an_unknown_prefix_is_shown_the_nearest_and_all():
@@ -50,12 +52,14 @@ def test_an_onnx_file_is_told_as_weights(name):
 
 
 def test_a_checkpoint_or_a_folder_is_told_as_weights(tmp_path):
-    for name, what in (("w.pth", "a file of weights"), ("w.safetensors", "a file of weights"),
-                       (str(tmp_path), "a folder")):  # fmt: skip
+    for name in ("w.pth", "w.safetensors"):
         assert str(unknown_model(name, KNOWN, WAYS)) == (
-            f"'{name}' is {what} and not the name of a network: pass it as --weights {name}, and "
-            "as --model the network that it is of"
+            f"'{name}' is a file of weights and not the name of a network: pass it as --weights "
+            f"{name}, and as --model the network that it is of"
         )
+    assert f"'{tmp_path}' is a folder and not the name of a network: pass it as --weights " in str(
+        unknown_model(str(tmp_path), KNOWN, WAYS)
+    )
 
 
 def test_what_is_no_prefix_is_neither_listed_as_one_nor_suggested():

@@ -128,8 +128,9 @@ def test_without_images_only_speed_is_measured(root):
 def test_a_labels_file_names_the_logits_without_images(root, call, tmp_path):
     labels = tmp_path / "names.txt"
     labels.write_text("\n".join(f"own {name}" for name in NAMES))
-    stated = {"data": {"labels": str(labels)}}
-    recipe = make(root, data=False, **stated)
+    recipe = make(root, data=False)
+    named = recipe.data.model_copy(update={"labels": str(labels)})
+    recipe = recipe.model_copy(update={"data": named})
     assert check_inputs(recipe, Cache(root / "cache")).refused is None
     built = edge_convnext.build(recipe, tmp_path / "out", cache=Cache(root / "cache"))
     assert built.model.classes == tuple(f"own {name}" for name in NAMES)
