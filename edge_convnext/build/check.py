@@ -244,15 +244,10 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
     settings, told = _settled(reader)
     read = (one.notes for one in (reader.weights, reader.splits) if one is not None)
     notes = (recipe.note, *chain.from_iterable(read), *reader.notes, *told, *refused[1:])
-    first = refused[0] if refused else None
     return Checked(
-        settings,
-        tuple(dict.fromkeys(filter(None, notes))),
-        first,
-        reader.order,
-        reader.not_tested,
-        reader.tried,
-    )
+        settings, tuple(dict.fromkeys(filter(None, notes))), next(iter(refused), None),
+        reader.order, reader.not_tested, reader.tried,
+    )  # fmt: skip
 
 
 def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from edge_convnext.core.errors import reason_of
 from edge_convnext.core.image_size import ImageSize, sides_of
 from edge_convnext.networks.made.maker import NotSoError
 
@@ -87,4 +86,4 @@ def _device_of(network: nn.Module) -> torch.device:
 
 def _not_run(size: ImageSize, error: Exception) -> NotSoError:
     height, width = sides_of(size)
-    return NotSoError(f"can't be run on {height} x {width} pixels ({reason_of(error)})")
+    return NotSoError(f"can't be run on {height} x {width} pixels ({error})")
