@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge_convnext.core.artifacts import Preprocess
+from edge_convnext.core.image_size import ImageSize
 from edge_convnext.networks.weights_place import WeightsPlace
 
 __all__ = ["Fetched", "HubWeights", "Published", "PublishedTop1", "Settings"]
@@ -28,6 +29,7 @@ class Settings:
 
     fields: Mapping[str, object]
     where: str  # for messages: `timm 1.0.31, pretrained_cfg of resnet18`
+    image_size: ImageSize | None = None  # pixels, where it is known and not read from a field
 
 
 @dataclass(frozen=True)

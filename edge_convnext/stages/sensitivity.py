@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "Sensitivity", "rank_operations"]
 
-STAGE = Stage("sensitivity", 1, ("onnx", "onnxruntime"))
+STAGE = Stage("sensitivity", 2, ("onnx", "onnxruntime"))
 
 
 @dataclass(frozen=True)

@@ -25,20 +25,20 @@ def check_output(shape: MadeShape, source: str) -> None:
     """Run a network once on blank images of its usual size, and look at what it returns.
 
     Args:
-        shape: Shape of the network; its numbers of classes and channels are not looked at.
+        shape: Shape of the network; its number of classes is not looked at.
         source: Names it in messages.
 
     Raises:
         LoadError: It returns anything but one tensor [images, classes], or can't be run.
     """
-    if told := _problem(shape.maker):
+    if told := _problem(shape.maker, shape.in_channels):
         raise LoadError(f"{source}: {told}")
 
 
 @lru_cache(maxsize=64)
-def _problem(maker: Maker) -> str | None:
+def _problem(maker: Maker, channels: int) -> str | None:
     try:
-        output = run_once(maker, _CLASSES, 3, None)
+        output = run_once(maker, _CLASSES, channels, None)
     except NotSoError as error:
         return str(error)
     if isinstance(output, Tensor):

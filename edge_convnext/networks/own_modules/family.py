@@ -48,7 +48,7 @@ class OwnFamily(MadeFamily, GenericFamily):
         size = require_made(shape).maker.image_size
         if size == CodeMaker("").size:
             return None
-        return Settings({"image_size": size}, f"{shape.name}, which takes no images of 224 px")
+        return Settings({}, f"{shape.name}, which takes no images of 224 px", size)
 
     def full_name(self, name: str) -> str | None:
         """As it is written; nothing is imported."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from edge_convnext.core.errors import LoadError
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.networks.made.maker import NotSoError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ from edge_convnext.networks.made.shape import MadeShape
 
 __all__ = ["check_repeats"]
 
-_CLASSES, _SIDE = 7, 224
+_CLASSES = 7
 _SAME = 1e-5  # of the largest logit: the rounding of two runs
 
 
@@ -29,16 +30,17 @@ def check_repeats(shape: MadeShape) -> None:
         LoadError: They answer differently: a tensor is drawn that the state dict does not have, or
             the network draws while it answers, such as a dropout that is always on.
     """
-    if told := _problem(shape.maker):
+    if told := _problem(shape.maker, shape.in_channels):
         raise LoadError(f"{shape.name}: {told}")
 
 
 @lru_cache(maxsize=16)
-def _problem(maker: Maker) -> str | None:
+def _problem(maker: Maker, channels: int) -> str | None:
+    sides = sides_of(maker.image_size)
     try:
-        first, second = (_make(maker, seed) for seed in (1, 2))
+        first, second = (_make(maker, channels, seed) for seed in (1, 2))
         second.load_state_dict(first.state_dict())
-        images = torch.randn(2, 3, _SIDE, _SIDE, generator=torch.Generator().manual_seed(0))
+        images = torch.randn(2, channels, *sides, generator=torch.Generator().manual_seed(0))
         answers = [_answer(one, images) for one in (first, first, second)]
     except NotSoError as error:
         return str(error)
@@ -57,10 +59,10 @@ def _problem(maker: Maker) -> str | None:
     )
 
 
-def _make(maker: Maker, seed: int) -> nn.Module:
+def _make(maker: Maker, channels: int, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return maker.make(_CLASSES, 3).eval()
+        return maker.make(_CLASSES, channels).eval()
 
 
 def _answer(network: nn.Module, images: Tensor) -> Tensor:

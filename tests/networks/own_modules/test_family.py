@@ -8,7 +8,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
 
-from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError
 from edge_convnext.core.sections import LoadConfig
 from edge_convnext.networks.family import family_of, find_model
 from edge_convnext.networks.open_weights import open_weights
@@ -96,3 +96,29 @@ def test_the_example_of_the_readme_is_taken_with_its_weights(named, tmp_path):
     images = torch.rand(2, 3, 48, 64)
     with torch.no_grad():
         assert torch.equal(family_of(weights).build(weights, "raw")(images), network(images))
+
+
+LENET = """
+from torch import nn
+
+def make(num_classes=3):
+    return nn.Sequential(
+        nn.Conv2d(CHANNELS, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5),
+        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, num_classes),
+    )
+"""
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_of_28_pixels_alone_is_drawn_and_its_size_is_known(named, tmp_path, channels):
+    source = tmp_path / f"{named.split(':')[1]}.py"
+    source.write_text(LENET.replace("CHANNELS", str(channels)))
+    make_recipe({}, "command line", {"model": named})
+    config = LoadConfig(weights="random")
+    weights = load_weights(config, named, 0, tmp_path / "w.safetensors")
+    assert weights.info.preprocess.image_size == 28
+    assert weights.info.in_channels == channels
+    outside = family_of(weights).outside
+    outside.require_size(weights.architecture, 28, weights.path)
+    with pytest.raises(LoadError, match=r"takes no images of 64 x 28 px .*--image-size with 28,"):
+        outside.require_size(weights.architecture, (64, 28), weights.path)
