@@ -13,9 +13,12 @@ from edge_convnext.build.pipeline import finish
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.files import expand_home
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
+from edge_convnext.core.recipe import DIGITS, Recipe
+from edge_convnext.data.places import require_outside
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.networks.stated_weights import is_path
 from edge_convnext.report.folder import REPORT, amend_report
 from edge_convnext.stages import quantize
 from edge_convnext.stages.sensitivity import Sensitivity
@@ -114,6 +117,8 @@ def recover_build(
 
     _, recipe = _read_int8_build(folder, {**(overrides or {}), "recover.enabled": True})
     check_writable(out or folder)
+    if out is not None:
+        require_outside(out, recipe.data.source, recipe.data.calibration)
     machine = environment()
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
@@ -140,9 +145,13 @@ def _read_int8_build(
 
 def _require_files(folder: Path, recipe: Recipe) -> None:
     """Refuse a recorded recipe whose files are gone; the message says how to name them anew."""
-    for flag, stated in (("--weights", recipe.load.weights), ("--data", recipe.data.source)):
-        known = stated is None or stated in (DIGITS, RANDOM) or stated.startswith("in1k")
-        if not known and not Path(str(stated)).exists():
+    weights, data = recipe.load.weights, recipe.data.source
+    named = (
+        ("--weights", weights if weights is not None and is_path(weights) else None),
+        ("--data", data if data != DIGITS else None),
+    )
+    for flag, stated in named:
+        if stated is not None and not expand_home(stated).exists():
             raise ArtifactError(
                 f"{folder}: was built from {stated}, which is not here; pass {flag}, or run "
                 "where the build ran"

@@ -13,8 +13,8 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from edge_convnext.build import reading
 from edge_convnext.build.inputs import find_calibration
-from edge_convnext.build.reading import require_classes, settle_images
 from edge_convnext.build.settle import settle_recipe
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.cache import Cache
@@ -26,6 +26,7 @@ from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.data.batches import Look, look_at_images
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet, Sample
+from edge_convnext.data.labels import order_by_file
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.data.splits import Splits, load_splits
 from edge_convnext.measure.answers import Answer, answer_with_torch
@@ -35,6 +36,7 @@ from edge_convnext.measure.held_words import describe
 from edge_convnext.measure.settings import note_defaults, settle
 from edge_convnext.measure.suggest import QUICK, suggester
 from edge_convnext.networks.open_weights import weights_file
+from edge_convnext.networks.stated_weights import check_weights_file
 
 __all__ = ["Checked", "check_inputs"]
 
@@ -82,6 +84,7 @@ class _Reader:
     track: Track
     folder: Path  # scratch folder to work in
     weights: Weights | None = None
+    runs: bool = False  # whether the weights take images of this size, and are not random
     splits: Splits | None = None
     notes: tuple[str, ...] = ()
     order: tuple[str, ...] | None = None
@@ -95,7 +98,7 @@ class _Reader:
         stated = self.recipe.load.weights
         if stated is None:
             return
-        from edge_convnext.stages.load import check_weights_file, load_weights
+        from edge_convnext.stages.load import load_weights
 
         check_weights_file(stated)
         recipe = self.recipe
@@ -104,6 +107,16 @@ class _Reader:
         loaded = load_weights(recipe.load, recipe.model, recipe.seed, path, size)
         preprocess = resolve_preprocess(recipe.preprocess, loaded.info.preprocess)
         self.weights = replace(loaded, info=replace(loaded.info, preprocess=preprocess))
+        reading.require_size(self.weights)
+        self.runs = recipe.load.weights != RANDOM
+
+    def read_labels(self) -> None:
+        """Of a recipe without data, whose labels file names the logits; else `read_data` does."""
+        labels = None if self.recipe.data.source else self.recipe.data.labels
+        if self.weights is not None:
+            self.weights = reading.name_by_file(self.weights, labels)
+        elif labels is not None:
+            order_by_file(Path(labels))
 
     def read_data(self) -> None:
         if not self.recipe.data.source:
@@ -118,11 +131,11 @@ class _Reader:
         )  # fmt: skip
         self.splits = splits  # what was read is shown even if a later check refuses it
         if self.weights is not None and self.recipe.load.weights != RANDOM:
-            require_classes(self.weights.info, splits)
+            reading.require_classes(self.weights.info, splits)
         sides = [side for side in (splits.train, splits.val) if side is not None]
         sample = [one for side in sides for one in self._sample(side)]
         looks = look_at_images(sample, track=self.track)
-        self.splits = settle_images(splits, looks, self.recipe)
+        self.splits = reading.settle_images(splits, looks, self.recipe)
         self.notes += _not_decoded(len(sample), sides)
 
     def read_calibration(self) -> None:
@@ -151,7 +164,7 @@ class _Reader:
     def hold(self) -> None:
         """Check class order and guessing, on as many images as take some seconds."""
         weights, splits = self.weights, self.splits
-        if weights is None or splits is None or self.recipe.load.weights == RANDOM:
+        if weights is None or splits is None or not self.runs:
             return
         if len(splits.val.classes) != weights.info.num_classes:
             return  # a note says so already
@@ -216,8 +229,8 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
     with tempfile.TemporaryDirectory() as scratch:
         reader = _Reader(recipe, hashes, track, Path(scratch))
         steps = (
-            reader.read_recipe, reader.read_weights, reader.read_data, reader.read_calibration,
-            reader.hold,
+            reader.read_recipe, reader.read_weights, reader.read_labels, reader.read_data,
+            reader.read_calibration, reader.hold,
         )  # fmt: skip
         for step in steps:
             try:
@@ -230,11 +243,11 @@ def check_inputs(recipe: Recipe, cache: Cache, track: Track = untracked) -> Chec
         hashes.save()
     settings, told = _settled(reader)
     read = (one.notes for one in (reader.weights, reader.splits) if one is not None)
-    notes = (*chain.from_iterable(read), *reader.notes, *told, *refused[1:])
-    first = refused[0] if refused else None
+    notes = (recipe.note, *chain.from_iterable(read), *reader.notes, *told, *refused[1:])
     return Checked(
-        settings, tuple(dict.fromkeys(notes)), first, reader.order, reader.not_tested, reader.tried
-    )
+        settings, tuple(dict.fromkeys(filter(None, notes))), next(iter(refused), None),
+        reader.order, reader.not_tested, reader.tried,
+    )  # fmt: skip
 
 
 def _settled(reader: _Reader) -> tuple[tuple[Fact, ...], tuple[str, ...]]:

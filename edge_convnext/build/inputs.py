@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.build.reading import (
     load_checkpoint,
+    name_by_file,
     name_classes,
     split_data,
     train_demo,
@@ -47,6 +48,7 @@ from edge_convnext.measure.held import Held, hold_against_chance
 from edge_convnext.measure.settings import note_defaults, settle
 from edge_convnext.measure.suggest import suggester
 from edge_convnext.networks.onnx_file.find import find_own_graph
+from edge_convnext.networks.stated_weights import check_weights_file
 
 __all__ = [
     "DEMO_BANNER",
@@ -117,8 +119,6 @@ def prepare_inputs(
     stated, demo = recipe.load.weights, is_demo(recipe)
     random = stated == RANDOM
     if stated is not None:
-        from edge_convnext.stages.load import check_weights_file
-
         check_weights_file(stated)  # first: quick to check, and easy for the user to correct
     borrowed = not demo and recipe.data.source is None and recipe.data.calibration is None
     own_graph = not demo and find_own_graph(stated) is not None
@@ -132,6 +132,9 @@ def prepare_inputs(
         weights = train_demo(recipe, splits, cache, versions, track)
     elif stated is not None:
         weights = load_checkpoint(recipe, stated, cache, versions)
+        if recipe.data.source is None:
+            named = name_by_file(weights.value, recipe.data.labels)
+            weights = replace(weights, value=named)
         stand_in = NOISE if own_graph else DIGITS
         source = stand_in if borrowed else recipe.data.source
         own_info = None if random or borrowed else weights.value.info

@@ -26,9 +26,9 @@ from edge_convnext.build.throughput import serve_chosen
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import AnyPath
-from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
+from edge_convnext.data.places import require_outside
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.report.folder import check_writable

@@ -17,18 +17,22 @@ from edge_convnext.core.step import Step, as_step
 from edge_convnext.data.batches import Look
 from edge_convnext.data.depth import tell_depth
 from edge_convnext.data.digits import ensure_digits
+from edge_convnext.data.labels import order_by_file
 from edge_convnext.data.leaks import drop_leaks
 from edge_convnext.data.noise import NOISE, ensure_noise
 from edge_convnext.data.preprocess import PIXELS, resolve_preprocess
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.data.splits import Splits, drop_bad_images, load_splits, see_images
 from edge_convnext.measure.settings import labels_file_of
+from edge_convnext.networks.family import family_of
 from edge_convnext.networks.open_weights import open_weights, weights_file
 
 __all__ = [
     "load_checkpoint",
+    "name_by_file",
     "name_classes",
     "require_classes",
+    "require_size",
     "settle_images",
     "split_data",
     "train_demo",
@@ -91,7 +95,11 @@ def load_checkpoint(
     cache: Cache,
     versions: dict[str, str],
 ) -> Step[Weights]:
-    """Load weights through the cache, keyed by the file's content, hub revision, or seed."""
+    """Load weights through the cache, keyed by the file's content, hub revision, or seed.
+
+    Raises:
+        LoadError: They can't be read, or the network takes no images of the stated size.
+    """
     from edge_convnext.stages import load
 
     config = recipe.load.model_copy(update={"weights": stated})
@@ -114,6 +122,7 @@ def load_checkpoint(
     info = replace(loaded.info, preprocess=preprocess)
     facts = tuple(Fact.from_json(fields) for fields in entry.result["facts"])
     told = replace(loaded, info=info, facts=facts, notes=tuple(entry.result["notes"]))
+    require_size(told)
     return as_step(told, entry, file, load.STAGE)
 
 
@@ -126,6 +135,8 @@ def split_data(
 ) -> Splits | None:
     """Find the images to train and to evaluate with, or None where `source` is None.
 
+    `--labels` names the classes of the recipe's own data, and not those of a stand-in.
+
     Raises:
         DataError: The data can't be read, or has other classes than the model.
     """
@@ -134,7 +145,8 @@ def split_data(
     made = {DIGITS: _find_digits, NOISE: _find_noise}
     folder = made[source](cache) if source in made else Path(source)
     classes = info.classes if info is not None else ()
-    splits = load_splits(folder, recipe.data, recipe.seed, classes or None, track)
+    config = recipe.data if recipe.data.source else recipe.data.model_copy(update={"labels": None})
+    splits = load_splits(folder, config, recipe.seed, classes or None, track)
     if info is not None:
         require_classes(info, splits)  # before decoding images of data that does not fit
     samples = (*(splits.train.samples if splits.train else ()), *splits.val.samples)
@@ -186,6 +198,36 @@ def require_classes(info: ModelInfo, splits: Splits) -> None:
             f"{info.num_classes}; pass the data they were trained on, or --labels FILE with "
             "every class in logit order"
         )
+
+
+def require_size(weights: Weights) -> None:
+    """Refuse an image size that a network from outside can't take, before anything is made of it.
+
+    Those in the tree take all that a recipe can state, and an ONNX file is made for its size.
+
+    Raises:
+        LoadError: With what the network says, and a size that it takes.
+    """
+    outside = family_of(weights).outside
+    if outside is not None:
+        size = weights.info.preprocess.image_size
+        outside.require_size(weights.architecture, size, weights.path)
+
+
+def name_by_file(weights: Weights, labels: str | None) -> Weights:
+    """Give the logits the names of the user's file, where no data are read that it would order.
+
+    Raises:
+        DataError: The file can't be read as class names, or the weights have another number.
+    """
+    if labels is None:
+        return weights
+    info = weights.info
+    order = order_by_file(Path(labels), info.num_classes, info.classes)
+    return replace(
+        weights, info=replace(info, classes=order.names), facts=(*weights.facts, *order.facts),
+        notes=(*weights.notes, *order.notes),
+    )  # fmt: skip
 
 
 def name_classes(weights: Step[Weights], splits: Splits) -> Step[Weights]:

@@ -12,10 +12,10 @@ from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.origins import Fact
-from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data.batches import look_at_images
+from edge_convnext.data.places import require_outside
 from edge_convnext.data.splits import Splits, load_splits, require_training_classes
 from edge_convnext.measure.settings import settle
 from edge_convnext.networks.training.output import require_weights_file
@@ -62,4 +62,4 @@ def training_settings(
     facts = [Fact("image_size", recipe.train.image_size, size)] if size else []
     settings, notes = settle(recipe, info, facts, splits)
     shown = tuple(one for one in settings if one.name not in ("in_channels", "licence"))
-    return shown, tuple(dict.fromkeys((*splits.notes, *notes)))
+    return shown, tuple(dict.fromkeys(filter(None, (recipe.note, *splits.notes, *notes))))

@@ -36,7 +36,7 @@ def check(
     Weights alone or data alone are enough. Takes seconds and builds nothing. The exit code is 3 if
     a build would refuse them, with the same error line.
     """
-    about = {"load.weights", "data.source"} & inputs.keys()
+    about = {"load.weights", "data.source"} & inputs.keys() or _brings_weights(inputs.get("model"))
     if not (about or recipe or "data.calibration" in inputs):
         raise typer.BadParameter("pass --weights, --data or both", param_hint="check")
     from edge_convnext.build.check import check_inputs
@@ -57,6 +57,15 @@ def check(
         typer.echo(f"not tested here: {', '.join(checked.not_tested)}; a build tests them")
     else:
         typer.echo("nothing that a build would refuse")
+
+
+def _brings_weights(model: object) -> bool:
+    """Whether a model has weights of its own, as `hf:FOLDER` has."""
+    if model is None:
+        return False
+    from edge_convnext.networks.spelled import settle_model
+
+    return settle_model(str(model), None).weights is not None
 
 
 def _print(checked: Checked, terminal: Terminal) -> None:

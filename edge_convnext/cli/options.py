@@ -58,8 +58,9 @@ _ROWS = (
     Flag(
         "model", "--model", str,
         "Network: a size of ConvNeXt V2 (atto, femto, …), a name that `models` lists, timm:NAME, "
-        "hf:FOLDER, hf:OWNER/NAME, or module:pkg.file:fn, whose code runs. Default: the "
-        "recipe's, or atto.", MODEL,
+        "hf:FOLDER, hf:OWNER/NAME, or module:pkg.file:fn, your function that returns a "
+        "torch.nn.Module; its code runs. Default: what the recipe or the weights state, or atto.",
+        MODEL,
     ),
     Flag(
         "load.weights", "--weights", str,

@@ -22,6 +22,7 @@ __all__ = [
     "MAX_CLASSES",
     "MAX_ROUNDS",
     "MAX_THREADS",
+    "MIN_IMAGE_SIZE",
     "Batch",
     "BatchSizes",
     "Channels",
@@ -86,8 +87,9 @@ def size_of(side: core_schema.CoreSchema) -> GetPydanticSchema:
     )
 
 
-# Of a recipe, in pixels; five halvings of 32 leave one.
-StatedSize = Annotated[ImageSize, size_of(core_schema.int_schema(ge=32, le=MAX_IMAGE_SIZE))]
+# Of a recipe, in pixels; what the network takes, it says itself.
+StatedSize = Annotated[ImageSize, size_of(core_schema.int_schema(ge=1, le=MAX_IMAGE_SIZE))]
+MIN_IMAGE_SIZE = 32  # pixels, of this project's own networks: five halvings leave one
 
 
 def batch_bytes(batch: int, channels: int, image_size: ImageSize) -> int:

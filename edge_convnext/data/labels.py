@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,10 @@ from edge_convnext.data.csv_labels import label_number
 from edge_convnext.data.labels_file import read_labels, read_labels_file
 from edge_convnext.data.sources import Entry, Listing
 
-__all__ = ["ClassOrder", "LabelIndex", "class_order", "read_labels_file", "settle_classes"]
+__all__ = [
+    "ClassOrder", "LabelIndex", "class_order", "order_by_file", "read_labels_file",
+    "settle_classes",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -108,16 +111,38 @@ def _tell_numbers(listing: Listing, names: tuple[str, ...], index: LabelIndex) -
         yield f"Labels are numbers, taken as logits counted from 0: {label} is {name}."
 
 
-def _from_file(listing: Listing, named: tuple[str, ...], path: Path) -> ClassOrder:
-    read = read_labels(path, {entry.label for entry in listing.entries if entry.label})
-    if named and len(named) != len(read.names):
+def order_by_file(
+    path: Path,
+    num_classes: int | None = None,
+    named: Sequence[str] = (),
+    data_names: Collection[str] = (),
+) -> ClassOrder:
+    """Class names by the user's own file, which is held against the model's number of classes.
+
+    Args:
+        path: Labels file.
+        num_classes: Number of logits of the model; None: it is not known.
+        named: The model's own names, for the message.
+        data_names: Class names of the data, as for `labels_file.read_labels`.
+
+    Raises:
+        DataError: The file can't be read as class names, or the model has another number of them.
+    """
+    read = read_labels(path, data_names)
+    if num_classes is not None and num_classes != len(read.names):
+        shown = f" ({shorten_names(named)})" if named else ""
         raise DataError(
-            f"{path}: {len(read.names)} class names for a model of {len(named)} classes "
-            f"({shorten_names(named)}){_tell_twice(read.names)}; name each of these once, in logit "
+            f"{path}: {len(read.names)} class names for a model of {num_classes} classes"
+            f"{shown}{_tell_twice(read.names)}; name each of these once, in logit "
             "order, or pass a model of as many"
         )
     fact = Fact("classes", read.names, Origin("labels file", path.name))
     return ClassOrder(read.names, (fact,), read.notes)
+
+
+def _from_file(listing: Listing, named: tuple[str, ...], path: Path) -> ClassOrder:
+    labels = {entry.label for entry in listing.entries if entry.label}
+    return order_by_file(path, len(named) or None, named, labels)
 
 
 def _from_labels(listing: Listing) -> ClassOrder:

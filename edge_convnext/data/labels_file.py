@@ -37,6 +37,7 @@ __all__ = ["LabelsFile", "read_labels", "read_labels_file"]
 _MOST_BYTES = 64 << 20
 _MOST_YAML_CHARS = 4 << 20  # its parser is slow
 _SHOWN_CHARS = 200
+_PASS = "pass a file with one class name a line, in logit order"
 _YAML = re.compile(rf"^({'|'.join(KEYS)})\s*:", re.MULTILINE)
 
 
@@ -106,7 +107,7 @@ def _read_text(path: Path) -> str:
         utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
         return data.decode("utf-16" if utf16 else "utf-8-sig").strip()
     except OSError as error:
-        raise DataError(f"{path}: can't be read ({error.strerror})") from error
+        raise DataError(f"{path}: can't be read ({error.strerror}); {_PASS}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text; save it as UTF-8") from error
 

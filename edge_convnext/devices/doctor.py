@@ -67,6 +67,8 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
         "scikit-learn",
         "torch",
     ),
+    "timm": ("timm",),
+    "hf": ("transformers",),
     "tensorrt": ("pycuda",),
     "cuda": ("cuda-python",),
 }

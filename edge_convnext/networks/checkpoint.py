@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.artifacts import ModelInfo
-from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError
+from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError, shorten
 from edge_convnext.core.file_kinds import recognise
-from edge_convnext.networks.family import families, family_of_model
+from edge_convnext.networks.family import families, family_of_model, is_same_model
 from edge_convnext.networks.tensors import missing_packages, read_header, read_state
 from edge_convnext.networks.unpickle import read_torch
 from edge_convnext.networks.weights_place import WeightsPlace, locate_weights
@@ -54,7 +54,7 @@ def read_checkpoint(path: Path, headless: bool = False, model: str | None = None
 
     Raises:
         LoadError: The file is missing, damaged, holds code or no known network, or weights that are
-            incomplete or not finite.
+            incomplete or not finite; or its metadata names another model.
     """
     try:
         import torch  # noqa: F401  # every family reads tensors with it
@@ -63,6 +63,11 @@ def read_checkpoint(path: Path, headless: bool = False, model: str | None = None
     place = locate_weights(path)
     content, metadata = _read_all(place)
     info = _read_info(metadata, content, place)
+    if info is not None and model is not None and not is_same_model(info.model, model):
+        raise LoadError(
+            f"{place.main}: its metadata says that these weights are {shorten(info.model)}, not "
+            f"{model}: pass --model {shorten(info.model)}"
+        )
     found = _translate(content, str(place.main), headless, model)
     return Checkpoint(
         state=found.state,

@@ -34,6 +34,7 @@ __all__ = [
     "find_family",
     "find_model",
     "full_name",
+    "is_same_model",
     "quantized_nodes",
 ]
 
@@ -139,6 +140,22 @@ def family_of_model(model: str) -> NetworkFamily:
         if family.how_to_name or family.full_name(model) is not None:
             return family
     raise _unknown(model)
+
+
+def is_same_model(recorded: str, asked: str) -> bool:
+    """Whether the name in a file of weights and that of the requested model mean one network.
+
+    Where names are places, as of folders and of a user's code, the network may have moved.
+    """
+    try:
+        names = full_name(recorded), full_name(asked)
+        owners = tuple(map(family_of_model, names))
+    except RecipeError:
+        return recorded == asked  # of another version
+    if names[0] == names[1]:
+        return True
+    outside = owners[1].outside
+    return owners[0] is owners[1] and outside is not None and outside.is_same(*names)
 
 
 def family_of_graph(proto: ModelProto, path: Path) -> NetworkFamily:

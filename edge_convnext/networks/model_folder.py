@@ -62,7 +62,12 @@ def fetch_model(name: str) -> HubPlace:
     stated = read_hub_name(name)
     if stated is None:
         raise LoadError(f"hf:{shorten(name, 200)}: no name on the Hugging Face hub (OWNER/NAME)")
-    return fetch(stated, _WEIGHTS, _BESIDE)
+    try:
+        return fetch(stated, _WEIGHTS, _BESIDE)
+    except LoadError as error:  # it may be a folder's name, mistyped
+        raise LoadError(
+            f"hf:{shorten(name, 200)}: there is no such folder here, and {error}"
+        ) from error
 
 
 def fetch_hf(weights: str) -> Fetched | None:

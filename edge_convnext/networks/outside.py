@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edge_convnext.core.artifacts import ModelInfo, NetworkShape
+    from edge_convnext.core.image_size import ImageSize
     from edge_convnext.networks.published import Fetched, Settings
 
 __all__ = ["NETWORK_KEY", "Outside"]
@@ -46,4 +49,23 @@ class Outside(Protocol):
 
     def consent(self, model: str) -> bool:
         """Hear that the command line itself states a model; True where that lets code run."""
+        ...
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Whether two different names, in full, mean one network: it moved, or a tag was added."""
+        ...
+
+    def require_size(
+        self, shape: NetworkShape, image_size: ImageSize, path: Path | None = None
+    ) -> None:
+        """Refuse images of a size that a network can't take.
+
+        Args:
+            shape: Shape of the network.
+            image_size: Height and width of the images, in pixels.
+            path: File of its weights, which may have a size of their own; None: it is made anew.
+
+        Raises:
+            LoadError: With what the network says, and a size that it takes.
+        """
         ...

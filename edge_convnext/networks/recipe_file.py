@@ -15,12 +15,14 @@ from pydantic import (
     ValidationError,
 )
 
+from edge_convnext.core.bounds import MIN_IMAGE_SIZE
 from edge_convnext.core.errors import RecipeError, shorten
 from edge_convnext.core.files import AnyPath
+from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.plain_yaml import NoAliases
 from edge_convnext.core.recipe import DIGITS, Recipe, Stated, recipe_folder, recipe_names
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.onnx_file.find import model_of_weights
+from edge_convnext.networks.onnx_file.find import is_own_graph, model_of_weights
 from edge_convnext.networks.spelled import find_stated_model, settle_model
 
 __all__ = ["load_recipe", "make_recipe", "resolve_recipe"]
@@ -86,7 +88,9 @@ def make_recipe(
     by_caller = "model" in (overrides or {})
     told = (flags or {}).get("model", "model") if by_caller else "model"
     recipe, note = _settle(recipe, by_caller, told)
-    _check_names(recipe, source, flags or {})
+    by_flag = {one: flags[one] for one in overrides or {} if one in flags} if flags else {}
+    _check_names(recipe, source, by_flag)
+    _check_size(recipe, source, by_flag)
     named = {one: (flags or {}).get(one, one) for one in overrides or {}}
     recipe._stated = Stated(source if source != _UNNAMED else "", named, note)
     return recipe
@@ -102,11 +106,11 @@ def _settle(recipe: Recipe, by_caller: bool, told: str) -> tuple[Recipe, str]:
         told: Flag or field that states the model, for messages.
     """
     stated = recipe.model if "model" in recipe.model_fields_set else None
-    if own := model_of_weights(recipe.load.weights, stated, told):
+    if own := model_of_weights(recipe.load.weights, stated, told, by_caller):
         return recipe.model_copy(update={"model": own}), ""
     if stated is None:
         found = find_stated_model(recipe.load.weights)
-        if found is None:
+        if found is None or found.model == recipe.model:
             return recipe, ""
         return recipe.model_copy(update={"model": found.model}), found.note
     spelled = settle_model(recipe.model, recipe.load.weights)
@@ -115,6 +119,26 @@ def _settle(recipe: Recipe, by_caller: bool, told: str) -> tuple[Recipe, str]:
         outside.consent(spelled.model)
     load = recipe.load.model_copy(update={"weights": spelled.weights})
     return recipe.model_copy(update={"model": spelled.model, "load": load}), spelled.note
+
+
+def _check_size(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:
+    """Refuse images that a network of this project can't halve often enough.
+
+    Networks from elsewhere take smaller ones too, and are asked when they are loaded.
+
+    Raises:
+        RecipeError: A side is too short; the message names the flag, or the file and the key.
+    """
+    if family_of_model(recipe.model).outside is not None or is_own_graph(recipe.model):
+        return
+    for section in ("preprocess", "train"):
+        size, where = getattr(recipe, section).image_size, f"{section}.image_size"
+        if size is not None and (side := min(sides_of(size))) < MIN_IMAGE_SIZE:
+            told = flags.get(where) or f"{source}: '{where}' is"
+            raise RecipeError(
+                f"{told} {side}: input should be greater than or equal to {MIN_IMAGE_SIZE}, as "
+                f"{recipe.model} halves its images five times"
+            )
 
 
 def _check_names(recipe: Recipe, source: str, flags: Mapping[str, str]) -> None:

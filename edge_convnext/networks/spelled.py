@@ -2,7 +2,7 @@
 
 `timm:convnextv2_atto` and `hf:` of a ConvNeXt are read by the family in the tree, whose graphs were
 tuned; a model of transformers brings its own weights. Where no model is stated, a folder of weights
-may say by its `config.json` which it is.
+may say by its `config.json` which it is, and a file of `edge-convnext train` by its metadata.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from edge_convnext.core.errors import LoadError, RecipeError, shorten
 from edge_convnext.core.files import expand_home
 from edge_convnext.networks.family import families, family_of_model, full_name
 from edge_convnext.networks.model_folder import CONFIG, PREFIX, read_config
+from edge_convnext.networks.recorded import recorded_info
 
 __all__ = ["Spelled", "find_stated_model", "settle_model"]
 
@@ -57,17 +58,24 @@ def settle_model(name: str, weights: str | None) -> Spelled:
 
 
 def find_stated_model(weights: str | None) -> Spelled | None:
-    """The model that a folder of weights states, for a user who states none.
+    """The model that weights state, for a user who states none.
 
     Args:
-        weights: Weights as they are stated: `hf:FOLDER` or a folder, else nothing is found.
+        weights: Weights as they are stated: `hf:FOLDER`, a folder, or a file of
+            `edge-convnext train`; else nothing is found.
 
     Returns:
-        None where nothing is stated, and for families in the tree, which read it off the weights.
+        None where nothing is stated, and for a `config.json` of a family in the tree, which reads
+        it off the weights.
+
+    Raises:
+        RecipeError: The file is of a model on the hub, which is asked for nothing on a file's word.
     """
     place = (weights or "").removeprefix(PREFIX)
     config = _config_in(expand_home(place)) if place else None
-    if config is None or _listed_by(config) is not None:
+    if config is None:
+        return _find_trained(weights)
+    if _listed_by(config) is not None:
         return None
     classes, name = config.get("architectures"), config.get("architecture")
     if isinstance(classes, list) and any(_CLASSIFIER in str(one) for one in classes):
@@ -77,6 +85,27 @@ def find_stated_model(weights: str | None) -> Spelled | None:
     else:
         return None
     return Spelled(model, weights, f"{model}: no model is stated, and {CONFIG} says {what}")
+
+
+def _find_trained(weights: str | None) -> Spelled | None:
+    """The model that a file of `edge-convnext train` has in its metadata."""
+    if not weights or weights.startswith(PREFIX) or "\0" in weights:
+        return None
+    path = expand_home(weights)
+    info = recorded_info(path) if path.exists() else None
+    try:
+        model = full_name(info.model) if info is not None else None
+    except RecipeError:
+        model = None  # of another version: loading it says so
+    if model is None:
+        return None
+    if model.startswith(PREFIX) and not expand_home(model.removeprefix(PREFIX)).is_dir():
+        raise RecipeError(
+            f"{path}: was trained as {shorten(model)}, and there is no such folder here; pass "
+            "--model with the folder of that model, or with its name on the hub"
+        )
+    note = f"{model}: no model is stated, and the metadata of {path.name} says so"
+    return Spelled(model, weights, note)
 
 
 def _listed(name: str) -> str | None:

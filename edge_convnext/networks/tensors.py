@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["REASON_CHARS", "missing_packages", "read_header", "read_state"]
+__all__ = ["REASON_CHARS", "missing_packages", "read_header", "read_shapes", "read_state"]
 
 REASON_CHARS = 200
 
@@ -48,6 +48,23 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
         # "np" only reads the header here; "pt" would import torch, a second for nothing.
         with safe_open(path, framework="np") as file:
             return file.metadata() or {}, frozenset(file.keys())
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, error) from error
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shape of every tensor of a safetensors file, and none of the tensors.
+
+    Raises:
+        ArtifactError: The file is not safetensors, or is damaged.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+    except ImportError as error:
+        raise missing_packages(error) from error
+    try:
+        with safe_open(path, framework="np") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
 

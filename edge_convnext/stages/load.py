@@ -19,15 +19,15 @@ from edge_convnext.networks.facts.beside import find_beside
 from edge_convnext.networks.facts.settle import settle
 from edge_convnext.networks.facts.whole import library_source, settle_checkpoint, turn_to_rgb
 from edge_convnext.networks.family import family_of, find_model
-from edge_convnext.networks.model_folder import PREFIX, fetch_hf
+from edge_convnext.networks.model_folder import fetch_hf
 from edge_convnext.networks.onnx_file.find import find_own_graph, is_own_graph
+from edge_convnext.networks.stated_weights import HUB, check_weights_file
 from edge_convnext.networks.tensors import missing_packages
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.networks.weights_place import (
     WeightsPlace,
     digest_weights,
     locate_weights,
-    why_missing,
 )
 from edge_convnext.stages.load_own_graph import digest_graph, load_own_graph
 
@@ -42,7 +42,6 @@ __all__ = ["STAGE", "load_weights", "weights_identity"]
 STAGE = Stage("load", 3, ("torch", "safetensors"))
 
 _DRAWING = "drawing 2"  # how the weights of outside networks are drawn (`made.drawing`)
-_HUB, _KEYWORDS = "in1k", ("timm",)  # those of libraries: `Outside.fetch` knows them
 _HUB_FILE = "model.safetensors"
 _PROBE_TIMEOUT_S = 10.0
 
@@ -177,23 +176,11 @@ def _content_of(path: Path) -> str:
         return f"unread ({error.strerror})"
 
 
-def check_weights_file(weights: str) -> None:
-    """Fail early if a file of weights does not exist; `in1k` and `random` are not checked.
-
-    Raises:
-        LoadError: There is no such file.
-    """
-    path = expand_home(weights)
-    keyword = weights.partition("@")[0] in (_HUB, RANDOM, *_KEYWORDS)
-    if not keyword and not weights.startswith(PREFIX) and not path.exists():
-        raise LoadError(why_missing(path))
-
-
 def _find(config: LoadConfig, architecture: NetworkShape) -> _Found:
     if config.weights is None:
         raise LoadError("no weights given; pass --weights FILE, 'in1k' or 'random'")
     kind, _, revision = config.weights.partition("@")
-    if kind == _HUB:
+    if kind == HUB:
         return _fetch(architecture, revision or None)
     if (fetched := _fetch_outside(architecture, config.weights)) is not None:
         return _Found(fetched.name, fetched.place, fetched.published)

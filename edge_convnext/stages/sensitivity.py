@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "Sensitivity", "rank_operations"]
 
-STAGE = Stage("sensitivity", 1, ("onnx", "onnxruntime"))
+STAGE = Stage("sensitivity", 2, ("onnx", "onnxruntime"))
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def rank_operations(
     ranked = [
         Sensitivity(
             name, alone.sqnr_db, alone.agreement_pct, spared.sqnr_db, spared.agreement_pct,
-            100 * own / total,
+            min(100.0, 100 * own / total),  # rounding reaches past it where one has all
         )
         for (name, alone, spared), own in zip(found, noise, strict=True)
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from edge_convnext.build import amend as amending
 from edge_convnext.build.amend import rank_build, recover_build
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.networks.recipe_file import make_recipe
 
 
 @pytest.mark.parametrize("amend", [rank_build, recover_build])
@@ -35,3 +36,27 @@ def test_another_graph_than_the_reports_is_told_without_a_guess_at_the_cause(tmp
         f"{tmp_path}: the INT8 graph conv.inner differs from the one in the report (tool versions, "
         "data or machine may differ); build again first"
     )
+
+
+@pytest.mark.parametrize("weights", ["timm", "timm@abc", "in1k", "random", "hf:owner/name", None])
+def test_weights_that_are_no_path_are_not_looked_for_as_one(tmp_path, weights):
+    recipe = make_recipe({"load": {"weights": weights}})
+    amending._require_files(tmp_path, recipe)
+
+
+@pytest.mark.parametrize(
+    ("flag", "fields"),
+    [("--weights", {"load": {"weights": "gone.pth"}}), ("--data", {"data": {"source": "gone"}})],
+)
+def test_files_that_are_gone_are_told_with_their_flag(tmp_path, flag, fields):
+    with pytest.raises(ArtifactError, match=f"was built from gone.* not here; pass {flag}, or"):
+        amending._require_files(tmp_path, make_recipe(fields))
+
+
+def test_a_new_folder_among_the_images_is_refused(tmp_path):
+    (tmp_path / "images").mkdir()
+    stated = {"data.source": str(tmp_path / "images"), "load.weights": "random"}
+    folder = make_build(tmp_path / "build").parent
+    with pytest.raises(ArtifactError, match="choose an --out outside of the data"):
+        recover_build(folder, stated, tmp_path / "images" / "out", cache=Cache(tmp_path / "cache"))
+    assert not list((tmp_path / "images").iterdir())

@@ -293,3 +293,46 @@ def test_a_labels_file_that_was_passed_is_the_one_to_mend(small, tmp_path, call)
     told = call(*flags)[2]
     assert "names.txt has 4 class names (ant, bee, cat, dog), and the weights have 3" in told
     assert "--labels FILE" not in told
+
+
+LABELS = {
+    "two.txt": ("ant\nbee\n", "2 class names for a model of 3 classes"),
+    "twice.txt": ("ant\nbee\nbee\ncat\n", "4 class names for a model of 3 classes; it has 'bee'"),
+    "empty.txt": ("\n", "no class names in it"),
+    "keys.json": ('{"nmaes": {"a": "x"}}', "a mapping without indices (its first key is 'nmaes')"),
+    "gone.txt": (None, "gone.txt: "),
+}
+
+
+@pytest.mark.parametrize("data", [False, True])
+@pytest.mark.parametrize("name", LABELS)
+def test_a_labels_file_is_refused_as_by_a_build(small, tmp_path, call, name, data):
+    content, words = LABELS[name]
+    labels = tmp_path / name
+    if content is not None:
+        labels.write_text(content)
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2))
+    stated = {"load.weights": str(weights), "data.labels": str(labels), "precision": "fp32"}
+    flags = ["--weights", weights, "--labels", labels, "--image-size", 32]
+    if data:
+        folder = draw(tmp_path / "data", count=2)
+        stated["data.source"] = str(folder)
+        flags += ["--data", folder]
+    told = refusal_of_a_build(tmp_path, **stated, **{"preprocess.image_size": 32})
+    assert data or words in told
+    code, out, _ = call(*flags, "--json")
+    assert (code, json.loads(out)["refused"]) == (3, told)
+
+
+def test_a_labels_file_is_read_without_data(small, tmp_path, call):
+    labels = tmp_path / "names.txt"
+    labels.write_text("ant\nbee\ncat\n")
+    weights = write_colour_model(tmp_path / "w.pth", (0, 1, 2), {"classes": ["x", "y", "z"]})
+    code, out, err = call("--weights", weights, "--labels", labels, "--json")
+    assert code == 0, err
+    found = json.loads(out)
+    classes = next(one for one in found["settings"] if one["name"] == "classes")
+    assert (classes["value"], classes["kind"]) == (["ant", "bee", "cat"], "labels file")
+    assert any("x, y, z" in note for note in found["notes"])  # the checkpoint's own names
+    labels.write_text("")
+    assert call("--weights", tmp_path / "gone.pth", "--labels", labels, "--json")[0] == 3

@@ -10,6 +10,7 @@ import torch
 from edge_convnext.build import reading
 from edge_convnext.build.reading import (
     load_checkpoint,
+    name_by_file,
     name_classes,
     require_classes,
     settle_images,
@@ -184,3 +185,24 @@ def test_logits_get_the_datas_names():
     named = name_classes(weights, splits_of("ant", "bee"))
     assert named.value.info == replace(INFO, classes=("ant", "bee"))
     assert (named.digest, named.status) == (weights.digest, "done")
+
+
+def test_a_labels_file_names_the_logits_of_a_model_without_data(tmp_path):
+    labels = tmp_path / "names.txt"
+    labels.write_text("wolf\nfox\n")
+    weights = Weights(tmp_path / "w.safetensors", ARCHITECTURE, INFO)
+    assert name_by_file(weights, None) is weights
+    named = name_by_file(weights, str(labels))
+    assert named.info.classes == ("wolf", "fox")
+    assert named.facts[-1] == Fact("classes", ("wolf", "fox"), Origin("labels file", "names.txt"))
+    labels.write_text("wolf\n")
+    with pytest.raises(DataError, match=r"1 class names for a model of 2 classes \(cat, dog\)"):
+        name_by_file(weights, str(labels))
+
+
+def test_images_in_place_of_data_are_not_read_with_the_users_labels(tmp_path):
+    (tmp_path / "names.txt").write_text("wolf\nfox\n")
+    recipe = recipe_of(data__labels=str(tmp_path / "names.txt"))
+    cache = Cache(tmp_path / "cache")
+    assert len(split_data(recipe, "noise", None, cache, untracked).val) > 0
+    assert len(split_data(recipe, "digits", None, cache, untracked).val.classes) == 10

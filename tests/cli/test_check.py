@@ -81,6 +81,14 @@ def test_a_calibration_set_alone_is_no_demo(checked):
     assert (recipe.name, recipe.data.source) == ("demo", "digits")
 
 
+def test_a_model_that_brings_its_weights_is_enough(checked):
+    code, _, _, recipe = checked(CHECKED, "--model", "hf:owner/name")
+    assert (code, recipe.model, recipe.load.weights) == (0, "hf:owner/name", "hf:owner/name")
+    code, _, err, recipe = checked(CHECKED, "--model", "net.onnx")
+    assert (code, recipe) == (3, None)
+    assert "pass it as --weights net.onnx" in err
+
+
 @pytest.mark.parametrize("flags", [(), ("--labels", "l"), ("--model", "atto", "--seed", "1")])
 def test_there_is_nothing_to_check_without_weights_or_data(checked, flags):
     code, _, err, recipe = checked(CHECKED, *flags)

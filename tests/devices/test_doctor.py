@@ -3,7 +3,7 @@ import re
 import subprocess
 import sys
 from dataclasses import asdict, replace
-from importlib.metadata import requires
+from importlib.metadata import metadata, requires
 
 import pytest
 from support.cpu_records import arm, file_system
@@ -25,7 +25,17 @@ def declared(extra):
     return found
 
 
-@pytest.mark.parametrize("extra", [None, "build", "openvino", "rtx", "tensorrt", "cuda"])
+EXTRAS = [None, "build", "timm", "hf", "openvino", "rtx", "tensorrt", "cuda"]
+COMPOSED = {"all", "desktop", "dev"}  # of other extras; `desktop` has TensorRT, which doctor finds
+
+
+def test_every_extra_is_looked_at():
+    there = {*metadata("edge-convnext").get_all("Provides-Extra")}
+    assert there - COMPOSED == {*EXTRAS} - {None}
+    assert {one.extra for one in examine().packages} == {*EXTRAS, "desktop"}
+
+
+@pytest.mark.parametrize("extra", EXTRAS)
 def test_the_packages_are_those_of_the_project(extra):
     listed = {package.name for package in examine().packages if package.extra == extra}
     assert {name.replace("-", "_") for name in listed} == declared(extra)
@@ -49,13 +59,16 @@ def test_looking_imports_nothing_heavy():
     assert result.stdout.strip() == "[]"
 
 
+ABSENT = ("openvino", "nncf", "timm", "transformers")
+
+
 def test_a_missing_package_names_its_extra(monkeypatch):
-    monkeypatch.setattr(
-        doctor, "read_version", lambda name: None if name in ("openvino", "nncf") else "1.0"
-    )
+    monkeypatch.setattr(doctor, "read_version", lambda name: None if name in ABSENT else "1.0")
     found = examine()
     missing = {package.name: package.install for package in found.packages if not package.version}
     assert missing == {
+        "timm": "pip install 'edge-convnext[timm]'",
+        "transformers": "pip install 'edge-convnext[hf]'",
         "openvino": "pip install 'edge-convnext[openvino]'",
         "nncf": "pip install 'edge-convnext[build]'",
     }

@@ -15,6 +15,7 @@ from support.tiny_graph import write_graph
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 import torch
+from safetensors.torch import save_file
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import ArtifactError, LoadError, RecipeError
@@ -29,6 +30,7 @@ from edge_convnext.networks.family import (
     find_family,
     find_model,
     full_name,
+    is_same_model,
 )
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.networks.parts import part_of_node
@@ -326,3 +328,33 @@ def test_a_recipe_is_held_to_the_names_of_its_models_family(model, fields, messa
     if "export" in fields:
         with pytest.raises(RecipeError, match=r"^--form '"):
             make_recipe({"model": model}, overrides={"export.form": "odd"}, flags=flags)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked", "same"),
+    [
+        ("convnextv2_atto", "convnextv2_atto", True), ("convnextv2_atto", "atto", True),
+        ("convnextv2_nano", "convnextv2_atto", False), ("timm:resnet18", "convnextv2_atto", False),
+        ("timm:resnet18", "timm:resnet34", False),
+        ("timm:resnet18", "timm:resnet18.a1_in1k", True),
+        ("timm:resnet18", "timm:timm/resnet18.a1_in1k", True),
+        ("hf:old/place", "hf:new/place", True), ("hf:net", "timm:net", False),
+        ("module:old:make", "module:new.place:make", True),
+        ("module:nets:small", "module:nets:large", False),
+        ("mynet_9", "convnextv2_atto", False), ("mynet_9", "mynet_9", True),
+    ],
+)  # fmt: skip
+def test_a_name_in_a_file_is_that_of_the_same_network_or_not(recorded, asked, same):
+    assert is_same_model(recorded, asked) is same
+
+
+def test_weights_of_another_model_by_their_own_metadata_are_refused_by_name(tmp_path):
+    info = ModelInfo("timm:resnet18", 2, 3, (), Preprocess(), "edge-convnext train", "0" * 64, None)
+    path = tmp_path / "w.safetensors"
+    save_file({"weight": torch.ones(2)}, path, info.to_metadata())
+    with pytest.raises(LoadError) as told:
+        read_checkpoint(path, model="convnextv2_atto")
+    assert str(told.value) == (
+        f"{path}: its metadata says that these weights are timm:resnet18, not convnextv2_atto: "
+        "pass --model timm:resnet18"
+    )

@@ -1,6 +1,7 @@
 import pytest
 
 from edge_convnext.core.errors import LoadError, RecipeError
+from edge_convnext.networks import model_folder
 from edge_convnext.networks.model_folder import (
     fetch_hf,
     fetch_model,
@@ -48,3 +49,12 @@ def test_a_processor_is_read_if_there_is_one(tmp_path):
     assert read_processor(f"hf:{tmp_path}") == {"size": 64}
     path.write_text("{")
     assert read_processor(f"hf:{tmp_path}") is None
+
+
+def test_a_mistyped_folder_that_looks_like_a_name_of_the_hub_is_told_as_both(monkeypatch):
+    def fail(*_):
+        raise LoadError("can't download models/vti from the Hugging Face hub (offline)")
+
+    monkeypatch.setattr(model_folder, "fetch", fail)
+    with pytest.raises(LoadError, match=r"^hf:models/vti: there is no such folder here, and can't"):
+        fetch_model("models/vti")

@@ -165,9 +165,10 @@ def test_a_recipe_states_a_side_or_height_and_width(tmp_path):
     ("size", "words"),
     [
         ([64, 96, 3], "height and width, not 3 numbers"),
-        ([0, 96], "greater than or equal to 32"),
+        ([0, 96], "greater than or equal to 1"),
         ([64, MAX_IMAGE_SIZE + 1], "less than or equal to 4096"),
-        ([64, -1], "greater than or equal to 32"),
+        ([64, -1], "greater than or equal to 1"),
+        ([64, 31], "is 31: input should be greater than or equal to 32, as convnextv2_atto halves"),
         ("wide", "one number for a square, or height,width"),
         ([64, "q"], "valid integer"),
         ({"height": 64}, "valid integer"),
@@ -179,6 +180,25 @@ def test_a_size_that_no_image_has_is_refused_in_one_line(size, words):
         make_recipe({"preprocess": {"image_size": size}}, "mine.yaml")
     assert str(told.value).startswith("mine.yaml: 'preprocess.image_size' ")
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("section", ["preprocess", "train"])
+@pytest.mark.parametrize("model", ["atto", "conv2former_n"])
+def test_this_projects_networks_need_32_pixels_and_those_from_elsewhere_say_it_themselves(
+    section, model
+):
+    def of(name):
+        return {"model": name, section: {"image_size": [28, 64]}}
+
+    for name in ("timm:resnet18", "module:a.b:c", "onnx:mnist", "hf:owner/name"):
+        assert getattr(make_recipe(of(name)), section).image_size == (28, 64)
+    with pytest.raises(RecipeError, match=rf"^mine.yaml: '{section}\.image_size' is 28: input "):
+        make_recipe(of(model), "mine.yaml")
+    flags = {"preprocess.image_size": "--image-size", "train.image_size": "--image-size"}
+    with pytest.raises(RecipeError, match=r"^--image-size 28: input should be greater than or"):
+        make_recipe({}, "x", {"model": model, f"{section}.image_size": (28, 64)}, flags)
+    with pytest.raises(RecipeError, match=r"^mine.yaml: "):  # the file states it, and no flag
+        make_recipe(of(model), "mine.yaml", {"seed": 1}, flags)
 
 
 def test_groups_of_products_are_for_networks_that_are_placed_by_role():

@@ -1,8 +1,10 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
+from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.spelled import Spelled, find_stated_model, settle_model
@@ -107,3 +109,44 @@ def test_a_recipe_without_a_model_takes_the_folders(tmp_path):
     assert recipe.model == f"hf:{tmp_path}"
     stated = make_recipe({"model": "atto", "load": {"weights": f"hf:{tmp_path}"}})
     assert stated.model == "convnextv2_atto"
+
+
+def write_trained(path, model):
+    """A file as `edge-convnext train` writes them, of one tensor."""
+    save_file = pytest.importorskip("safetensors.numpy").save_file
+    info = ModelInfo(model, 2, 3, ("a", "b"), Preprocess(64), "edge-convnext train", "0" * 64, None)
+    save_file({"weight": np.ones(2, np.float32)}, path, info.to_metadata())
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("model", "becomes"),
+    [
+        ("timm:resnet18", "timm:resnet18"), ("module:a.b:c", "module:a.b:c"),
+        ("conv2former_n", "conv2former_n"), ("convnextv2_nano", "convnextv2_nano"),
+    ],
+)  # fmt: skip
+def test_a_trained_file_says_which_model_it_is(tmp_path, model, becomes):
+    weights = write_trained(tmp_path / "trained.safetensors", model)
+    recipe = make_recipe({"load": {"weights": weights}})
+    assert recipe.model == becomes
+    assert recipe.note == (
+        f"{becomes}: no model is stated, and the metadata of trained.safetensors says so"
+    )
+    assert make_recipe({"load": {"weights": str(tmp_path)}}).model == becomes  # a folder with it
+
+
+def test_a_trained_file_of_the_default_model_is_nothing_to_tell(tmp_path):
+    recipe = make_recipe({"load": {"weights": write_trained(tmp_path / "w", "convnextv2_atto")}})
+    assert (recipe.model, recipe.note) == ("convnextv2_atto", "")
+    unknown = make_recipe({"load": {"weights": write_trained(tmp_path / "x", "mynet_9")}})
+    assert unknown.model == "convnextv2_atto"  # loading it says what it is
+
+
+def test_no_file_makes_the_hub_be_asked(tmp_path):
+    weights = write_trained(tmp_path / "w.safetensors", "hf:owner/name")
+    with pytest.raises(RecipeError, match=r"was trained as hf:owner/name, .*; pass --model with"):
+        make_recipe({"load": {"weights": weights}})
+    (tmp_path / "net").mkdir()
+    there = write_trained(tmp_path / "v.safetensors", f"hf:{tmp_path / 'net'}")
+    assert make_recipe({"load": {"weights": there}}).model == f"hf:{tmp_path / 'net'}"

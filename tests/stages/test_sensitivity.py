@@ -1,10 +1,19 @@
+from types import SimpleNamespace
+
 import onnx
 import pytest
 from onnx import numpy_helper
 from support.graph_pairs import IMAGES, VICTIM, make_graphs
 
+from edge_convnext.core import metrics
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.stages import keep_float, sensitivity
 from edge_convnext.stages.sensitivity import rank_operations
+
+
+def named_only():
+    node = onnx.helper.make_node("Conv", ["x"], ["y"], name=f"{VICTIM}/only")
+    return onnx.ModelProto(graph=onnx.GraphProto(node=[node]))
 
 
 @pytest.fixture(scope="module", params=["nhwc", "conv"])
@@ -29,6 +38,20 @@ def test_a_ruined_quantizer_leads_the_ranking(graphs, tmp_path):
     assert ranking[0].noise_share_pct > 50
     assert ranking[0].spared_sqnr_db > ranking[1].spared_sqnr_db
     assert sum(one.noise_share_pct for one in ranking) == pytest.approx(100)
+
+
+def test_no_share_is_past_the_whole_where_one_operation_has_all(graphs, monkeypatch):
+    """100 * x / x is 100.00000000000001 for some x, which no report takes."""
+    reference, quantized = graphs
+    monkeypatch.setattr(keep_float, "quantized_operations", lambda _: (f"{VICTIM}/only",))
+    monkeypatch.setattr(keep_float, "keep_float", lambda proto, *_: proto)
+    monkeypatch.setattr(sensitivity, "read_proto", lambda _: named_only())
+    monkeypatch.setattr(sensitivity, "infer_proto", lambda *_: IMAGES)
+    for sqnr in [one / 7 for one in range(200)]:
+        found = SimpleNamespace(sqnr_db=sqnr, agreement_pct=100.0)
+        monkeypatch.setattr(metrics, "compare_logits", lambda *_, found=found: found)
+        (row,) = rank_operations(quantized, reference, [IMAGES])
+        assert 99.99 < row.noise_share_pct <= 100
 
 
 def test_graphs_that_do_not_belong_together_are_refused(graphs, tmp_path):

@@ -19,7 +19,7 @@ import edge_convnext
 from edge_convnext.build.check import check_inputs
 from edge_convnext.cli import main
 from edge_convnext.core.cache import Cache
-from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.errors import DataError, RecipeError
 from edge_convnext.graph.foreign.canonical import (
     CANONICAL,
     MAX_ERROR,
@@ -123,6 +123,25 @@ def test_without_images_only_speed_is_measured(root):
     assert built.verdict.ship == "undecided"
     assert built.accuracy is None
     assert any("ran on noise" in note for note in built.notes)
+
+
+def test_a_labels_file_names_the_logits_without_images(root, call, tmp_path):
+    labels = tmp_path / "names.txt"
+    labels.write_text("\n".join(f"own {name}" for name in NAMES))
+    recipe = make(root, data=False)
+    named = recipe.data.model_copy(update={"labels": str(labels)})
+    recipe = recipe.model_copy(update={"data": named})
+    assert check_inputs(recipe, Cache(root / "cache")).refused is None
+    built = edge_convnext.build(recipe, tmp_path / "out", cache=Cache(root / "cache"))
+    assert built.model.classes == tuple(f"own {name}" for name in NAMES)
+    path = next((tmp_path / "out").glob("model.*.onnx"))
+    (answer,) = edge_convnext.load_model(path).predict([next((root / "images").rglob("*.png"))])
+    assert answer.label.startswith("own class")
+    assert call("bundle", tmp_path / "out", "--out", tmp_path / "b.ecb")[0] == 0
+    labels.write_text("one\ntwo\n")
+    with pytest.raises(DataError, match=rf"2 class names for a model of {CLASSES} classes"):
+        edge_convnext.build(recipe, tmp_path / "other", cache=Cache(root / "cache"))
+    assert not (tmp_path / "other").exists()
 
 
 def test_check_reads_it_without_building(root):

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -60,7 +61,7 @@ def commands():
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """What a reader has: images/, leaves.csv, checkpoint.pth, model.onnx, leaf.jpg."""
+    """What a reader has: images/, leaves.csv, checkpoint.pth, model.onnx, mynet.py, leaf.jpg."""
     import onnx
     import torch
 
@@ -87,6 +88,10 @@ def folder(tmp_path_factory):
     own = Own(size=None, outputs=len(CLASSES)).make()
     onnx.helper.set_model_props(own, {"classes": json.dumps(CLASSES)})
     onnx.save(own, root / "model.onnx")
+    (source,) = (one for one in blocks("python") if "def small(" in one)
+    (root / "mynet.py").write_text(source)
+    network = runpy.run_path(str(root / "mynet.py"))["small"](len(CLASSES))
+    torch.save({"model": network.state_dict(), "classes": list(CLASSES)}, root / "mynet.pth")
     return root
 
 

@@ -19,7 +19,7 @@ from edge_convnext.build.tuning.gpu_tune import (
 )
 from edge_convnext.build.tuning.trials import CANDIDATES
 from edge_convnext.core.cache import Cache, default_cache_folder
-from edge_convnext.core.places import require_outside
+from edge_convnext.data.places import require_outside
 from edge_convnext.devices.doctor import environment
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.tuning.files import TUNE, write_tune_files
 from edge_convnext.build.tuning.tune import Mode, TuneResult, tune, tuned_recipe
 from edge_convnext.core.cache import Cache, default_cache_folder
-from edge_convnext.core.places import require_outside
+from edge_convnext.data.places import require_outside
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.plans import plan_fields
 

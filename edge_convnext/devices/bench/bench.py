@@ -14,8 +14,8 @@ import numpy as np
 
 from edge_convnext.core.files import AnyPath
 from edge_convnext.core.marks import mark
-from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
+from edge_convnext.data.places import require_outside
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
 from edge_convnext.devices.bench.candidates import fused_for_others, list_candidates
 from edge_convnext.devices.bench.choose import Choice, choose

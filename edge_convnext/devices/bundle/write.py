@@ -23,11 +23,11 @@ from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import AnyPath, atomic_path, sha256_file, why_unwritable
 from edge_convnext.core.image_size import sides_of
-from edge_convnext.core.places import require_outside
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.version import __version__
 from edge_convnext.data.batches import iter_pixels
 from edge_convnext.data.formats import IMAGE_SUFFIXES
+from edge_convnext.data.places import require_outside
 from edge_convnext.devices.bundle.evaluation import find_images, read_reference
 from edge_convnext.devices.bundle.graphs import FoundGraph, find_candidates, published_hashes
 from edge_convnext.devices.bundle.manifest import (

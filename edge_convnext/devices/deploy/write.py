@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import NO_ROOM, AnyPath
-from edge_convnext.core.places import require_outside
+from edge_convnext.data.places import require_outside
 from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.deepstream import write_deepstream
 from edge_convnext.devices.deploy.facts import (

@@ -9,7 +9,7 @@ from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import LoadError
 from edge_convnext.networks.facts.beside import find_beside, read_beside
 from edge_convnext.networks.facts.inside import read_content, read_metadata_of
-from edge_convnext.networks.facts.sayings import Crops, Said
+from edge_convnext.networks.facts.sayings import Crops, Said, detail_of
 from edge_convnext.networks.facts.settle import Settled, Source, of_info, of_preprocess, settle
 from edge_convnext.networks.family import families, family_of
 
@@ -55,8 +55,7 @@ def library_source(architecture: NetworkShape) -> tuple[Source, ...]:
     if told is None:
         return ()
     said = read_content(told.fields, told.where, 0, architecture.in_channels)
-    if told.image_size is not None:
-        said.add("image_size", told.image_size, told.where)
+    said.add("image_size", told.image_size, detail_of(told.where, "image_size"))
     return (Source("library", said),)
 
 

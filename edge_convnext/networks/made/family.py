@@ -15,6 +15,7 @@ from edge_convnext.networks.made.shape import MadeShape
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -78,6 +79,20 @@ class MadeFamily(ABC):
     def consent(self, model: str) -> bool:
         """A library's code runs as this package's own does."""
         return False
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Never."""
+        return False
+
+    def require_size(
+        self, shape: NetworkShape, image_size: ImageSize, path: Path | None = None
+    ) -> None:
+        """See `taking.require_size`."""
+        from edge_convnext.networks.made.taking import require_size
+        from edge_convnext.networks.tensors import read_shapes
+
+        shapes = read_shapes(path) if path is not None else None
+        require_size(require_made(shape), image_size, shapes)
 
     # ---- names ----------------------------------------------------------------------------
 

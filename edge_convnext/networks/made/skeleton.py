@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.networks.made.maker import Maker
 
-__all__ = ["find_first_convolution", "make_skeleton", "make_unfilled", "run_once"]
+__all__ = ["find_first_convolution", "make_skeleton", "make_unfilled", "run_blank", "run_once"]
 
 
 def make_unfilled(
@@ -61,18 +61,16 @@ def run_once(maker: Maker, num_classes: int, in_channels: int, image_size: Image
     """
     network = make_skeleton(maker, num_classes, in_channels, image_size)
     size = image_size or maker.image_size
-    height, width = sides_of(size)
-    device = _device_of(network)
     try:
-        return _run(network, in_channels, size, device)
+        return run_blank(network, in_channels, size)
     except Exception as error:
-        if device.type == "cpu":
-            raise NotSoError(f"can't be run on {height} x {width} pixels ({error})") from error
+        if _device_of(network).type == "cpu":
+            raise _not_run(size, error) from error
     network = make_unfilled(maker, num_classes, in_channels, image_size)
     try:
-        return _run(network, in_channels, size, torch.device("cpu"))
+        return run_blank(network, in_channels, size)
     except Exception as error:
-        raise NotSoError(f"can't be run on {height} x {width} pixels ({error})") from error
+        raise _not_run(size, error) from error
 
 
 def find_first_convolution(maker: Maker, num_classes: int, in_channels: int) -> str | None:
@@ -103,10 +101,17 @@ def find_first_convolution(maker: Maker, num_classes: int, in_channels: int) -> 
     for one in names:
         one.register_forward_pre_hook(look)
     try:
-        _run(network, in_channels, maker.image_size, _device_of(network))
+        run_blank(network, in_channels, maker.image_size)
     except Exception:  # the code that made it: `run_once` tells what it says
         return None
     return found[0] or None if len(found) == 1 else None
+
+
+def run_blank(network: nn.Module, in_channels: int, size: ImageSize) -> Any:
+    """What a network returns for two blank images, on the device where it lies."""
+    images = torch.zeros(2, in_channels, *sides_of(size), device=_device_of(network))
+    with torch.no_grad():
+        return network(images)
 
 
 def _device_of(network: nn.Module) -> torch.device:
@@ -114,6 +119,6 @@ def _device_of(network: nn.Module) -> torch.device:
     return first.device if first is not None else torch.device("cpu")
 
 
-def _run(network: nn.Module, in_channels: int, size: ImageSize, device: torch.device) -> Any:
-    with torch.no_grad():
-        return network(torch.zeros(2, in_channels, *sides_of(size), device=device))
+def _not_run(size: ImageSize, error: Exception) -> NotSoError:
+    height, width = sides_of(size)
+    return NotSoError(f"can't be run on {height} x {width} pixels ({error})")

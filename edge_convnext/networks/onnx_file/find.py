@@ -66,19 +66,29 @@ def name_of_graph(path: Path) -> str:
     return f"{PREFIX}:{word or 'model'}"
 
 
-def model_of_weights(weights: str | None, stated: str | None, flag: str) -> str | None:
+def model_of_weights(
+    weights: str | None, stated: str | None, flag: str, by_caller: bool = False
+) -> str | None:
     """The model that an own ONNX file is; None: the weights are something else.
 
     Args:
         weights: Value of a recipe's `load.weights`.
         stated: Model that the recipe states; None: none.
         flag: Flag or field that states it, for messages.
+        by_caller: True where the command line states the model, and no file.
 
     Raises:
-        RecipeError: A model is stated beside the file.
+        RecipeError: A model is stated beside the file, or the command line calls a file a model.
     """
     if stated is not None and is_own_graph(stated):
-        return None  # as reports have it
+        if not by_caller:
+            return None  # as reports have it
+        file = stated.partition(":")[2]
+        meant = file if file.lower().endswith(_SUFFIX) else "FILE.onnx"
+        raise RecipeError(
+            f"{flag} '{shorten(stated, 60)}': an ONNX file brings its own network; pass it as "
+            f"--weights {shorten(meant, 200)}, without {flag}"
+        )
     path = find_own_graph(weights)
     if path is None:
         return None

@@ -72,7 +72,7 @@ def require_consent(target: str) -> None:
     if target not in _CONSENTED:
         raise RecipeError(
             f"{PREFIX}{target} is code, and code is run only where the command itself names it, "
-            f"not where a recipe, a report or a cache does: pass --model {PREFIX}{target}"
+            f"not where a recipe, a report or a checkpoint does: pass --model {PREFIX}{target}"
         )
 
 

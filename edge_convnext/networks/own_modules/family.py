@@ -22,8 +22,8 @@ class OwnFamily(MadeFamily, GenericFamily):
 
     label = "your module"
     how_to_name = (
-        "module:package.file:function, a network of your own (its code runs; on the command line "
-        "only)"
+        "module:package.file:function, your own function that returns a torch.nn.Module (its code "
+        "runs; on the command line only)"
     )
 
     def find(self, name: str, num_classes: int = 1000, in_channels: int = 3) -> MadeShape | None:
@@ -60,6 +60,10 @@ class OwnFamily(MadeFamily, GenericFamily):
 
         consent(model)
         return True
+
+    def is_same(self, one: str, other: str) -> bool:
+        """Where the function is called the same: its file may have moved."""
+        return one.rpartition(":")[2] == other.rpartition(":")[2]
 
     def check(self, shape: MadeShape, source: str) -> None:
         """As every module; and that all that it computes with is in its state dict."""

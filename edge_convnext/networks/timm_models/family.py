@@ -44,6 +44,11 @@ class TimmFamily(MadeFamily, GenericFamily):
 
         return fetch_weights(shape.name.removeprefix(PREFIX), weights)
 
+    def is_same(self, one: str, other: str) -> bool:
+        """Where they differ in the tag alone, which is of weights."""
+        first, second = (name.rpartition("/")[2].partition(".")[0] for name in (one, other))
+        return first.removeprefix(PREFIX) == second.removeprefix(PREFIX)
+
     def find_published(self, path: Path, model: str) -> Published | None:
         """See `weights.find_published`."""
         from edge_convnext.networks.timm_models.weights import find_published

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
+from edge_convnext.core.bounds import MIN_IMAGE_SIZE
 from edge_convnext.core.errors import DataError, LoadError, MissingDependencyError, TrainingError
 from edge_convnext.core.files import AnyPath, sha256_bytes
 from edge_convnext.core.image_size import ImageSize, show_size, sides_of
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["DeviceName", "TrainResult", "require_trainable", "train"]
 
 DeviceName = Literal["auto", "cpu", "cuda"]
-_MIN_IMAGE_SIZE = 32  # the network halves its input five times
 _MAX_ENLARGEMENT = 1.5  # stored images over the network's input; more would alias
 
 
@@ -120,8 +120,8 @@ def train(
         raise DataError(f"no training images: {splits.note}; give the source a training side")
     require_trainable(model)
     architecture = find_model(model, num_classes=len(splits.train.classes))
+    _require_size(preprocess, architecture)
     start = _read_init(Path(init), architecture, splits.train.classes) if init is not None else None
-    _require_size(preprocess)
     state_path = state_path or output.with_name(f"{output.name}.state")
     if not resume:
         check_replaceable(state_path)
@@ -167,12 +167,20 @@ def require_trainable(model: str) -> None:
         )
 
 
-def _require_size(preprocess: Preprocess) -> None:
-    """Refuse at once a size that would otherwise fail after hours."""
-    if min(sides_of(preprocess.image_size)) < _MIN_IMAGE_SIZE:
+def _require_size(preprocess: Preprocess, architecture: NetworkShape) -> None:
+    """Refuse at once a size that would otherwise fail after hours.
+
+    Raises:
+        TrainingError: It is too small for a network of this project.
+        LoadError: A network of a library, or of the user's own, can't take it.
+    """
+    outside = family_of(architecture).outside
+    if outside is not None:
+        outside.require_size(architecture, preprocess.image_size)
+    elif min(sides_of(preprocess.image_size)) < MIN_IMAGE_SIZE:
         raise TrainingError(
             f"images of {show_size(preprocess.image_size)} px are too small for these networks; "
-            f"pass --image-size {_MIN_IMAGE_SIZE} or more (train.image_size in a recipe)"
+            f"pass --image-size {MIN_IMAGE_SIZE} or more (train.image_size in a recipe)"
         )
 
 

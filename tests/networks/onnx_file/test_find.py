@@ -81,3 +81,15 @@ def test_a_model_beside_the_file_is_refused(tmp_path):
     assert model_of_weights("weights.pth", "atto", "--model") is None
     with pytest.raises(RecipeError, match=r"^--model 'atto': .*net.onnx is an ONNX file, which"):
         model_of_weights(path, "atto", "--model")
+
+
+@pytest.mark.parametrize(("model", "file"), [("onnx:x.onnx", "x.onnx"), ("onnx:x", "FILE.onnx")])
+def test_a_file_that_the_command_line_calls_a_model_is_told_as_weights(model, file):
+    for weights in (None, "x.onnx", "w.pth"):
+        assert model_of_weights(weights, model, "--model") is None  # as reports have it
+        with pytest.raises(RecipeError) as told:
+            model_of_weights(weights, model, "--model", by_caller=True)
+        assert str(told.value) == (
+            f"--model '{model}': an ONNX file brings its own network; pass it as --weights {file}, "
+            "without --model"
+        )

@@ -1,6 +1,8 @@
+import re
 import sys
 
 import pytest
+from support.paths import ROOT
 
 pytest.importorskip("torch", reason="the build extra is not installed")
 
@@ -117,3 +119,48 @@ def test_a_stated_number_that_the_function_does_not_take_is_refused(grey, tmp_pa
     with pytest.raises(LoadError, match=rf"{field} is \d in {name}, not {value}; leave load"):
         load_weights(config, name, 0, tmp_path / "w.safetensors")
     assert not (tmp_path / "w.safetensors").exists()
+def test_the_example_of_the_readme_is_taken_with_its_weights(named, tmp_path):
+    """Its keywords, its state dict, and its name in what is refused."""
+    text = (ROOT / "edge_convnext/networks/README.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"This `mynet.py` is enough:\n\n```python\n(.*?)```", text, re.DOTALL)
+    module = named.split(":")[1]
+    (tmp_path / f"{module}.py").write_text(source)
+    model = f"module:{module}:small"
+    with pytest.raises(RecipeError, match=f"pass --model {model}"):
+        find_model(model)
+    make_recipe({}, "command line", {"model": model})
+    shape = find_model(model, 3)
+    network = family_of(shape).make(shape).eval()
+    torch.save(network.state_dict(), tmp_path / "mynet.pth")
+    config = LoadConfig(weights=str(tmp_path / "mynet.pth"))
+    weights = load_weights(config, model, 0, tmp_path / "w.safetensors")
+    assert (weights.info.num_classes, weights.info.in_channels) == (3, 3)
+    images = torch.rand(2, 3, 48, 64)
+    with torch.no_grad():
+        assert torch.equal(family_of(weights).build(weights, "raw")(images), network(images))
+
+
+LENET = """
+from torch import nn
+
+def make(num_classes=3):
+    return nn.Sequential(
+        nn.Conv2d(CHANNELS, 8, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 16, 5),
+        nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(400, num_classes),
+    )
+"""
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_of_28_pixels_alone_is_drawn_and_its_size_is_known(named, tmp_path, channels):
+    source = tmp_path / f"{named.split(':')[1]}.py"
+    source.write_text(LENET.replace("CHANNELS", str(channels)))
+    make_recipe({}, "command line", {"model": named})
+    config = LoadConfig(weights="random")
+    weights = load_weights(config, named, 0, tmp_path / "w.safetensors")
+    assert weights.info.preprocess.image_size == 28
+    assert weights.info.in_channels == channels
+    outside = family_of(weights).outside
+    outside.require_size(weights.architecture, 28, weights.path)
+    with pytest.raises(LoadError, match=r"takes no images of 64 x 28 px .*--image-size with 28,"):
+        outside.require_size(weights.architecture, (64, 28), weights.path)

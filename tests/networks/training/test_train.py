@@ -233,7 +233,7 @@ def test_fine_tuning_inherits_the_licence_of_published_weights(few, tmp_path):
 def test_fine_tuning_refuses_another_model(few, tmp_path):
     first = tmp_path / "first.safetensors"
     train("atto", few, PREPROCESS, FROZEN, first)
-    with pytest.raises(LoadError, match="from convnextv2_atto"):
+    with pytest.raises(LoadError, match="weights are convnextv2_atto, not convnextv1"):
         train("convnextv1_atto", few, PREPROCESS, FROZEN, tmp_path / "w.safetensors", init=first)
 
 

@@ -26,8 +26,8 @@ from edge_convnext.build.tuning.gpu_tune import plan_capability, prepare_batch
 from edge_convnext.build.tuning.trials import rank
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.errors import ArtifactError, EdgeConvNextError, RecipeError
-from edge_convnext.core.places import require_outside
 from edge_convnext.core.scratch import scratch_folder
+from edge_convnext.data.places import require_outside
 from edge_convnext.devices.bundle.search_manifest import SearchEntry
 from edge_convnext.devices.bundle.write_search import write_search
 from edge_convnext.devices.doctor import environment
