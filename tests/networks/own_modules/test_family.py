@@ -119,6 +119,8 @@ def test_a_stated_number_that_the_function_does_not_take_is_refused(grey, tmp_pa
     with pytest.raises(LoadError, match=rf"{field} is \d in {name}, not {value}; leave load"):
         load_weights(config, name, 0, tmp_path / "w.safetensors")
     assert not (tmp_path / "w.safetensors").exists()
+
+
 def test_the_example_of_the_readme_is_taken_with_its_weights(named, tmp_path):
     """Its keywords, its state dict, and its name in what is refused."""
     text = (ROOT / "edge_convnext/networks/README.md").read_text(encoding="utf-8")
