@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Counted", "count_products", "report_products"]
 
-STAGE = Stage("int8-products", 2, folder="evaluate")
+STAGE = Stage("int8-products", 3, folder="evaluate")
 
 
 @dataclass(frozen=True)

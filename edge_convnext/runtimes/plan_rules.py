@@ -110,7 +110,7 @@ def keep_sums_float(*placements: PlacementName, measured: str) -> Bar:
 
     Args:
         placements: Placements that it bars.
-        measured: What that was measured with.
+        measured: Versions and machine of the figures.
     """
     return Bar(
         lambda roles, way: not is_convolutional(roles) and way.placement in placements,

@@ -21,6 +21,7 @@ from edge_convnext.networks.facts.whole import library_source, settle_checkpoint
 from edge_convnext.networks.family import family_of, find_model
 from edge_convnext.networks.model_folder import fetch_hf
 from edge_convnext.networks.onnx_file.find import find_own_graph, is_own_graph
+from edge_convnext.networks.stated_numbers import require_numbers
 from edge_convnext.networks.stated_weights import HUB, check_weights_file
 from edge_convnext.networks.tensors import missing_packages
 from edge_convnext.networks.weights import save_weights
@@ -250,31 +251,16 @@ def _require(asked: NetworkShape, found: NetworkShape, config: LoadConfig, path:
             "z, save a classifier of two rows: zeros (weight and bias) above the original row. Its "
             "outputs 0 and z are the two classes. A regression can't be built"
         )
-    _require_numbers(config, found, f"{path}: ", "in these weights", "train with the right number")
-
-
-def _require_numbers(
-    config: LoadConfig, found: NetworkShape, source: str, where: str, otherwise: str
-) -> None:
-    """Refuse numbers of classes and channels that a recipe states, and the network hasn't."""
-    for field, stated, actual in (
-        ("num_classes", config.num_classes, found.num_classes),
-        ("in_channels", config.in_channels, found.in_channels),
-    ):
-        if stated is not None and stated != actual:
-            raise LoadError(
-                f"{source}{field} is {actual} {where}, not {stated}; leave load.{field} out, or "
-                f"{otherwise}"
-            )
+    numbers = found.num_classes, found.in_channels
+    require_numbers(config, numbers, f"{path}: ", "these weights", "train with the right number")
 
 
 def _save_random(config: LoadConfig, model: str, seed: int, output: Path) -> Weights:
     if config.num_classes == 1:
         raise LoadError("random weights with one output can't distinguish classes; pass 2 or more")
     architecture = find_model(model, config.num_classes or 1000, config.in_channels or 3)
-    _require_numbers(
-        config, architecture, "", f"in {model}", "give its function a keyword of that name"
-    )
+    numbers = architecture.num_classes, architecture.in_channels
+    require_numbers(config, numbers, "", model, "give its function a keyword of that name")
     try:
         state = family_of(architecture).draw(architecture, seed)
     except MissingDependencyError:

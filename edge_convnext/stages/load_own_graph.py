@@ -23,6 +23,7 @@ from edge_convnext.networks.facts.sayings import Said
 from edge_convnext.networks.facts.settle import Settled, Source, of_info, settle
 from edge_convnext.networks.onnx_file.weights import open_canonical
 from edge_convnext.networks.operations import OPERATIONS
+from edge_convnext.networks.stated_numbers import require_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ def load_own_graph(
     """
     beside = find_beside(path)
     made = _canonical(path, image_size, _size_beside(path), folder)
-    _require(path, config, made)
+    require_numbers(config, (made.num_classes, made.channels), f"{path}: ", "this file")
     sources = [
         Source("checkpoint", _of_graph(made)),
         *_own_info(path, made),
@@ -134,17 +135,6 @@ def _canonical(
     raise LoadError(
         f"{path}: can't be made canonical ({result.reason}); export it again, or report it"
     )
-
-
-def _require(path: Path, config: LoadConfig, made: Canonical) -> None:
-    for field, stated, found in (
-        ("num_classes", config.num_classes, made.num_classes),
-        ("in_channels", config.in_channels, made.channels),
-    ):
-        if stated is not None and stated != found:
-            raise LoadError(
-                f"{path}: {field} is {found} in this file, not {stated}; leave load.{field} out"
-            )
 
 
 def _of_graph(made: Canonical) -> Said:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.core.errors import LoadError
+from edge_convnext.core.errors import LoadError, reason_of
+from edge_convnext.core.image_size import show_size, sides_of
 from edge_convnext.networks.made.maker import NotSoError
 from edge_convnext.networks.made.shape import MadeShape
 from edge_convnext.networks.made.sizes import fitting_size
@@ -32,7 +33,8 @@ def fill(shape: MadeShape, state: Mapping[str, Tensor], image_size: ImageSize) -
         The network in evaluation mode.
 
     Raises:
-        LoadError: The network has other tensors than the state dict, or is of one image size.
+        LoadError: The network has other tensors than the state dict, or takes no images of this
+            size.
     """
     maker = shape.maker
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
@@ -48,6 +50,7 @@ def fill(shape: MadeShape, state: Mapping[str, Tensor], image_size: ImageSize) -
         network.load_state_dict({**counters, **kept})
         if image_size != (stored or maker.image_size):
             maker.resize(network, image_size)
+            _require_size(network, shape.in_channels, image_size)
     except NotSoError as error:
         raise LoadError(f"{shape.name}: {error}") from error
     except RuntimeError as error:
@@ -57,3 +60,17 @@ def fill(shape: MadeShape, state: Mapping[str, Tensor], image_size: ImageSize) -
             "code or the version that makes it has changed: load the checkpoint again"
         ) from error
     return network.eval()
+
+
+def _require_size(network: nn.Module, channels: int, image_size: ImageSize) -> None:
+    """Refuse a size that the network was not made for, by running it on a blank image."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            network(torch.zeros(1, channels, *sides_of(image_size)))
+    except Exception as error:  # torch's errors of shapes, and what a user's code raises
+        raise NotSoError(
+            f"can't be run on {show_size(image_size)} pixels ({reason_of(error)}); leave "
+            "--image-size out, or pass one that it takes"
+        ) from error
