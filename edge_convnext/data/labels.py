@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,9 @@ __all__ = [
     "ClassOrder", "LabelIndex", "class_order", "order_by_file", "read_labels_file",
     "settle_classes",
 ]  # fmt: skip
+
+
+_MOST_COMPARED = 10_000  # names that a mistyped one is looked for among
 
 
 @dataclass(frozen=True)
@@ -219,7 +223,12 @@ def _explain_missing(entry: Entry, names: tuple[str, ...], listing: Listing, pat
     )
     if near:
         return f"{said}; it has '{near[0]}', which differs in case or separators alone"
-    return f"{said}{_tell_twice(names) or '; write every class once, in logit order'}"
+    if twice := _tell_twice(names):
+        return f"{said}{twice}"
+    unused = [name for name in names if name not in data_names][:_MOST_COMPARED]
+    if alike := difflib.get_close_matches(label, unused, n=1):
+        return f"{said}; it has '{shorten(alike[0], 60)}', which the data has not: write one name"
+    return f"{said}; write every class once, in logit order"
 
 
 def _tell_twice(names: Sequence[str]) -> str:

@@ -94,6 +94,11 @@ def test_a_name_that_comes_twice_is_told_with_its_places(listing, tmp_path):
     assert many.endswith("; it has 'c0' 20 times, as names 1, 6, 11 and 17 more")
 
 
+def test_a_mistyped_name_is_shown(listing, tmp_path):
+    told = refusal(listing, tmp_path, "ant\nbe\ncat\n")
+    assert told.endswith("; it has 'be', which the data has not: write one name")
+
+
 def test_a_name_of_other_case_is_the_near_one(listing, tmp_path):
     assert "it has 'Cat', which differs in case" in refusal(listing, tmp_path, "ant\nbee\nCat\n")
 
