@@ -53,8 +53,8 @@ ActivationType = Literal["int8", "uint8", "mixed"]
 PlacementName: TypeAlias = str
 # Exact; the approximation of Hendrycks and Gimpel; a scaled HardSwish, to be fine-tuned behind.
 GeluName = Literal["erf", "tanh", "hardswish"]
-# Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
-GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
+# Portable; ONNX Runtime's fused products, with static ranges or those of each inference; LiteRT's.
+GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic", "litert"]
 # auto: reconstruction for networks that are placed by roles, where ranges are chosen so too.
 WeightRounding = Literal["auto", "nearest", "reconstruction"]
 

@@ -58,7 +58,9 @@ _FORMAT_LABELS: Mapping[GraphFormat, str] = {
     "qdq": "",
     "onnxruntime": ".ort",
     "onnxruntime_dynamic": ".dynamic",
+    "litert": ".litert",
 }
+_OWN_FORMATS: Mapping[CpuRuntimeName, GraphFormat] = {"litert": "litert"}  # of no ONNX
 _BATCHES = (1, 8)
 _UNASKED_BATCHES = (1,)  # without a stated GPU target: each batch size takes some seconds
 
@@ -174,10 +176,12 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
     if runtime in recipe.plans:
         best = make_plan(recipe.plans[runtime].model_dump())
     else:
-        portable = Plan(*family_of_model(recipe.model).portable)
+        form, placement = family_of_model(recipe.model).portable
+        portable = Plan(form, placement, format=_OWN_FORMATS.get(runtime, "qdq"))
         best = shipped_plans(recipe.model).get(runtime, portable)
     form = _choose_form(recipe, best.form)
     stated = recipe.quantize
+    own = _OWN_FORMATS.get(runtime)
     placement = best.placement if stated.placement == "auto" else stated.placement
     kind = best.activation_type if stated.activation_type == "auto" else stated.activation_type
     gelu = best.gelu if recipe.export.gelu == "auto" else recipe.export.gelu
@@ -187,7 +191,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
         placement,
         kind,
         # The fused operators need a MatMul; a stated form may have none.
-        best.format if form == best.form else "qdq",
+        own or (best.format if form == best.form else "qdq"),
         gelu,
         best.range_estimator if estimator == "auto" else estimator,
         best.settings,

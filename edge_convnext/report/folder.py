@@ -51,6 +51,7 @@ _PRECISIONS = "|".join(get_args(Precision))
 # By their full names: the folder may hold a user's own `model.best.onnx`.
 _OURS = (
     *(f"{model}.onnx" for model in _MODELS),
+    *(f"{model}.tflite" for model in _MODELS),
     "calibration.csv",
     "predictions.csv",
     _TABLES,
