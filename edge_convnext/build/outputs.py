@@ -8,10 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_convnext.core.artifacts import CPU_FOLDER, Precision
+from edge_convnext.core.artifacts import CPU_FOLDER, TFLITE_SUFFIX, Precision
 from edge_convnext.core.recipe import DIGITS
 from edge_convnext.data.calibration import write_calibration_csv
-from edge_convnext.graph.tflite.container import SUFFIX
 from edge_convnext.measure.accuracy import Predictions, write_predictions_csv
 from edge_convnext.report.beside import Beside
 from edge_convnext.report.folder import gpu_graph_name
@@ -82,8 +81,8 @@ def list_models(
     for option in choice.for_runtimes:  # the best files for the runtimes that did not win
         if option.digest not in names:
             name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
-            if option.model.path.suffix == SUFFIX:  # there is one of each precision
-                name = f"model.{option.model.precision}{SUFFIX}"
+            if option.model.path.suffix == TFLITE_SUFFIX:  # there is one of each precision
+                name = f"model.{option.model.precision}{TFLITE_SUFFIX}"
             files[name] = option.model.path
             names[option.digest] = name
     for name, step in (for_arm or {}).items():

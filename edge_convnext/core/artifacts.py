@@ -20,6 +20,7 @@ __all__ = [
     "GPU_FOLDER",
     "MAX_IMAGE_SIZE",
     "METADATA_KEY",
+    "TFLITE_SUFFIX",
     "ActivationType",
     "CpuRuntimeName",
     "Engine",
@@ -77,6 +78,7 @@ ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 METADATA_KEY = "edge_convnext"
+TFLITE_SUFFIX = ".tflite"  # of models for LiteRT
 # Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 ARM_GRAPH = "cpu/int8.arm.onnx"  # in Q/DQ alone, for the CPUs of boards

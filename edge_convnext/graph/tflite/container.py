@@ -14,7 +14,7 @@ import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.artifacts import METADATA_KEY
+from edge_convnext.core.artifacts import METADATA_KEY, TFLITE_SUFFIX
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.file_kinds import recognise
@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["LABELS", "SUFFIX", "is_tflite_file", "read_carried", "write_model"]
+__all__ = ["LABELS", "is_tflite_file", "read_carried", "write_model"]
 
-SUFFIX = ".tflite"
 LABELS = "labels.txt"
 _FACTS = "edge_convnext.json"
 _NO_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can state
@@ -42,7 +41,7 @@ def is_tflite_file(path: Path) -> bool:
         kind = recognise(path).name if path.is_file() else "other"
     except OSError:
         kind = "other"
-    return kind == "tflite" or (kind == "other" and path.suffix.lower() == SUFFIX)
+    return kind == "tflite" or (kind == "other" and path.suffix.lower() == TFLITE_SUFFIX)
 
 
 def write_model(
