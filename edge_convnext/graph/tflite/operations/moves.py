@@ -150,17 +150,18 @@ def write_split(writing: Writing, node: NodeProto) -> None:
 def _cut(
     writing: Writing, node: NodeProto, value: Value, bounds: dict[int, tuple[int, int]], ending: str
 ) -> Value:
-    begin, sizes = np.zeros(len(value.shape), np.int32), np.array(value.lies, np.int32)
-    shape = list(value.shape)
+    # SLICE keeps the size that it was written with where the batch changes; this one does not.
+    rank = len(value.shape)
+    begin, end, shape = [0] * rank, list(value.lies), list(value.shape)
+    whole = set(range(rank)) - {value.order[axis] for axis in bounds}
     for axis, (low, high) in bounds.items():
-        place = value.order[axis]
-        begin[place], sizes[place] = low, high - low
+        begin[value.order[axis]], end[value.order[axis]] = low, high
         shape[axis] = high - low
-    if value.order[0] not in {value.order[axis] for axis in bounds}:
-        sizes[value.order[0]] = -1  # every image
-    tensors = (
-        value.tensor,
-        writing.program.constant(f"{node.name}{ending}/begin", begin),
-        writing.program.constant(f"{node.name}{ending}/size", sizes),
+    mask = sum(1 << place for place in whole)
+    parts = {"begin": begin, "end": end, "strides": [1] * rank}
+    numbers = [writing.numbers(f"{node.name}{ending}/{name}", one) for name, one in parts.items()]
+    options = {"beginMask": mask, "endMask": mask}
+    tensors = (value.tensor, *numbers)
+    return writing.emit(
+        node, "STRIDED_SLICE", tensors, value, options, shape=shape, ending=ending
     )
-    return writing.emit(node, "SLICE", tensors, value, shape=shape, ending=ending)

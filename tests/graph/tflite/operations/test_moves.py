@@ -47,7 +47,7 @@ def test_pad_and_slice():
 
 def test_reshapes():
     assert_same(node("Flatten", "images"))
-    assert_same(node("Reshape", "images", "shape"), shape=np.array([0, 8, -1]))
+    assert_same(node("Reshape", "images", "to"), to=np.array([0, 8, -1]))
     squeezed = node("ReduceMean", "images", "axes", out="m", keepdims=1)
     assert_same(squeezed, node("Squeeze", "m", "axes"), axes=np.array([2, 3]))
     assert_same(node("Unsqueeze", "images", "one"), one=np.array([1]))
@@ -60,9 +60,9 @@ def test_what_is_passed_on():
 
 def test_a_constant_that_is_moved_is_moved_beforehand():
     turned = node("Transpose", "c", out="t", perm=[1, 0])
-    shaped = node("Reshape", "t", "shape", out="s")
+    shaped = node("Reshape", "t", "to", out="s")
     assert_same(turned, shaped, node("Add", "images", "s"), c=draw(10, 6),
-                shape=np.array([6, 10]))  # fmt: skip
+                to=np.array([6, 10]))  # fmt: skip
 
 
 @pytest.mark.parametrize(
