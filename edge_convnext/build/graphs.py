@@ -17,6 +17,7 @@ from edge_convnext.build.float_forms import list_forms
 from edge_convnext.build.gpu_chain import gpu_lineage, rebatch
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
+from edge_convnext.build.litert_graphs import litert_float, own_float_plan
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import (
     CpuRuntimeName,
@@ -35,8 +36,14 @@ from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
-from edge_convnext.build.litert_graphs import litert_float, own_float_plan
-from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt, write_litert
+from edge_convnext.stages import (
+    approximate,
+    equalize,
+    fold,
+    quantize,
+    write_for_tensorrt,
+    write_litert,
+)
 from edge_convnext.stages import fuse_for_onnxruntime as fuse
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.tflite.container import is_tflite_file
+from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.to_report import candidate_fields
 from edge_convnext.report.measured import Int8ProductsReport, MovedProduct

@@ -30,9 +30,7 @@ def own_float_plan(plan: Plan) -> Plan:
     return replace(float_plan(plan.form, "fp32"), format=plan.format)
 
 
-def litert_float(
-    runner: Runner, plan: Plan, begun: Lineage, samples: Images
-) -> Lineage | str:
+def litert_float(runner: Runner, plan: Plan, begun: Lineage, samples: Images) -> Lineage | str:
     """Write the float graph of a plan's form for LiteRT, and check its logits there.
 
     Args:

@@ -75,13 +75,13 @@ def list_models(
     names: dict[str, str] = {}
     for option in (choice.best_float, choice.chosen):
         if option is not None and option.digest not in names:
-            name = f"model.{option.model.precision}{option.model.path.suffix}"
+            name = f"model.{option.model.precision}{_suffix(option)}"
             files[name] = option.model.path
             names[option.digest] = name
     for option in choice.for_runtimes:  # the best files for the runtimes that did not win
         if option.digest not in names:
             name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
-            if option.model.path.suffix == TFLITE_SUFFIX:  # there is one of each precision
+            if _suffix(option) == TFLITE_SUFFIX:  # there is one of each precision
                 name = f"model.{option.model.precision}{TFLITE_SUFFIX}"
             files[name] = option.model.path
             names[option.digest] = name
@@ -100,6 +100,10 @@ def list_models(
             files[f"{engine.name}.json"] = engine.with_name(f"{engine.name}.json")
             names[build.step.digest] = engine.name
     return files, names
+
+
+def _suffix(option: Candidate) -> str:
+    return TFLITE_SUFFIX if option.model.path.suffix == TFLITE_SUFFIX else ".onnx"
 
 
 def _answers(

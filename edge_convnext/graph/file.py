@@ -11,7 +11,7 @@ from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError, shorten_names
 from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import atomic_path
-from edge_convnext.graph.tflite.container import is_tflite_file
+from edge_convnext.graph.tflite_file import is_tflite_file
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message

@@ -286,8 +286,7 @@ def profile_models(
         )
         for path in dict.fromkeys(paths)
         for name in _choose_runtimes(runtime)
-        if runtime != "both"
-        or (_profiles(name) and (_loads_fused(name) or is_portable(path)))
+        if runtime != "both" or (_profiles(name) and (_loads_fused(name) or is_portable(path)))
         for batch in batches
     ]
 

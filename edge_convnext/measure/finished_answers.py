@@ -16,7 +16,7 @@ from edge_convnext.data.batches import iter_batches
 from edge_convnext.data.images import ImageSet
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.tflite.container import is_tflite_file
+from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.measure.answers import Answer
 from edge_convnext.runtimes import Runtime

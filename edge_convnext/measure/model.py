@@ -200,7 +200,8 @@ def load_model(
     if (only := _only_runtime(metadata)) is not None:
         if runtime not in (None, only):
             raise ArtifactError(
-                f"{file}: runs in {find_runtime(only).LABEL} alone; for {runtime} pass the ONNX model"
+                f"{file}: runs in {find_runtime(only).LABEL} alone; for {runtime} pass the ONNX "
+                "model"
             )
         return Model(load_runtime(require_runtime(only), file, options), info)
     if runtime is None:

@@ -16,7 +16,7 @@ from edge_convnext.core.errors import RecipeError, RefusedGraphError, shorten
 from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.findings import Finding, Severity, refuse_errors
-from edge_convnext.graph.tflite.container import is_tflite_file
+from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.runtimes.load import RUNTIMES, find_runtime
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from edge_convnext.core.errors import (
 )
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
-from edge_convnext.graph.tflite.container import is_tflite_file, read_carried
+from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
@@ -64,7 +64,7 @@ def read_metadata(path: Path) -> Metadata:
     family = _family(found, path)
     _check_words(found, family, path)
     check_graph(proto, path, family.operations)
-    _check_classes(proto, info, path)
+    _check_classes(proto, found.info, path)
     return found
 
 

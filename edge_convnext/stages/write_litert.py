@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_facts, read_proto
-from edge_convnext.graph.tflite.container import write_model
 from edge_convnext.graph.tflite.write import to_tflite
+from edge_convnext.graph.tflite_file import write_model
 
 if TYPE_CHECKING:
     from edge_convnext.core.artifacts import OnnxModel

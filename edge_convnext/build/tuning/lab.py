@@ -18,7 +18,7 @@ from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
 from edge_convnext.core.step import Images, Stage
 from edge_convnext.data.batches import image_batches
-from edge_convnext.graph.tflite.container import is_tflite_file
+from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import Plan, float_plan

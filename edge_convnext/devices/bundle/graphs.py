@@ -18,7 +18,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bundle.manifest import BundledGraph, GraphKind
 from edge_convnext.graph.file import fixed_batch, read_proto
-from edge_convnext.graph.tflite.container import is_tflite_file
+from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.runtimes.load import RUNTIMES
 from edge_convnext.runtimes.metadata import read_metadata
 

@@ -70,8 +70,9 @@ TENSORS = "evaluation/images.npy"
 IMAGES = "evaluation/images"
 
 EvaluationKind = Literal["images", "tensors", "none"]
-# cpu: portable Q/DQ with a float32 body, ONNX Runtime's fused products, or LiteRT's. typed20: float16 body,
-# opset 20, for TensorRT 10 and later and for RTX. opset17: float32 body, for TensorRT 8.6.
+# cpu: portable Q/DQ with a float32 body, ONNX Runtime's fused products, or a model of LiteRT's.
+# typed20: float16 body, opset 20, for TensorRT 10 and later and for RTX. opset17: float32 body, for
+# TensorRT 8.6.
 GraphKind = Literal["cpu", "typed20", "opset17"]
 
 # Only data: nothing that a shell, Python or a loader would run.

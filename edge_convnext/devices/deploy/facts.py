@@ -17,7 +17,7 @@ from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.provenance import require_of_build, require_whole_engine
 from edge_convnext.devices.deploy.served import choose_for_onnxruntime
 from edge_convnext.graph.file import fixed_batch, read_proto
-from edge_convnext.graph.tflite.container import is_tflite_file, read_carried
+from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
 from edge_convnext.report.contract import Report
 from edge_convnext.report.guessing import warn_of_guessing
 from edge_convnext.runtimes.tensorrt.api import TENSORRTS, TensorRt

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.devices.deploy.programs import to_prepared_program, write_text
-from edge_convnext.graph.tflite.container import LABELS
+from edge_convnext.graph.tflite_file import LABELS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-
 from edge_convnext.core.errors import ExportError
 from edge_convnext.graph.file import copy_message
 from edge_convnext.graph.tflite.operations.table import WRITERS

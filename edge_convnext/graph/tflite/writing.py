@@ -101,17 +101,13 @@ class Writing:
         tensor = self.reshape(value.tensor, value.lies, made.lies, f"{name}/moved")
         return Value(tensor, value.shape, order)
 
-    def reshape(
-        self, tensor: int, before: Sequence[int], after: Sequence[int], name: str
-    ) -> int:
+    def reshape(self, tensor: int, before: Sequence[int], after: Sequence[int], name: str) -> int:
         """Write a RESHAPE of a tensor; the first size stays free where it is that of the batch."""
         free = bool(before) and bool(after) and before[0] == after[0] == 1
         sizes = [-1, *after[1:]] if free else list(after)
         made = self.program.tensor(name, after)
         wanted = self.numbers(f"{name}/shape", sizes)
-        self.program.add(
-            "RESHAPE", (tensor, wanted), made, {"newShape": np.array(sizes, np.int32)}
-        )
+        self.program.add("RESHAPE", (tensor, wanted), made, {"newShape": np.array(sizes, np.int32)})
         return made
 
     def numbers(self, name: str, numbers: Sequence[int]) -> int:

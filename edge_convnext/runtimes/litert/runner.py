@@ -13,8 +13,8 @@ import numpy as np
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.third_party import import_litert, read_version
 from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.tflite.container import is_tflite_file, read_carried
 from edge_convnext.graph.tflite.write import to_tflite
+from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
@@ -132,8 +132,8 @@ class LiteRt:
 
 
 def _source(path: Path) -> dict[str, Any]:
-    """A whole model, by its path so that it is mapped, not read; else a graph written for LiteRT."""
+    """A whole model, by its path so that it is mapped and not read; a graph is written first."""
     if is_tflite_file(path):
-        read_carried(path)  # LiteRT runs a damaged file into a crash
+        read_carried(path)  # a damaged one may crash the process
         return {"model_path": str(path)}
     return {"model_content": to_tflite(read_proto(path))}

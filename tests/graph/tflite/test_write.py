@@ -69,7 +69,7 @@ def test_images_of_another_type_are_refused():
     proto = small_network()
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
     del proto.graph.value_info[:]
-    with pytest.raises(ExportError, match="float32 images .*--input uint8"):
+    with pytest.raises(ExportError, match=r"float32 images .*--input uint8"):
         to_tflite(proto)
 
 

@@ -9,8 +9,8 @@ from support.tiny_graph import SHAPE, expected_logits, make_images, write_graph
 
 from edge_convnext.core.errors import ArtifactError, InferenceError
 from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.tflite.container import write_model
 from edge_convnext.graph.tflite.write import to_tflite
+from edge_convnext.graph.tflite_file import write_model
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.interface import native_images
 from edge_convnext.runtimes.load import load_runtime

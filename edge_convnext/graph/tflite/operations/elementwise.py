@@ -146,7 +146,7 @@ def write_clip(writing: Writing, node: NodeProto) -> None:
         return
     for operator, bound in (("MAXIMUM", low), ("MINIMUM", high)):
         if bound is not None:
-            limit = writing.floats(f"{node.name}/{operator}", np.float32(bound), value)
+            limit = writing.floats(f"{node.name}/{operator}", np.array(bound, np.float32), value)
             value = writing.emit(
                 node, operator, (value.tensor, limit), value, ending=f"/{operator.lower()}"
             )

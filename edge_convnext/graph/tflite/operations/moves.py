@@ -109,9 +109,7 @@ def pad(writing: Writing, node: NodeProto, value: Value, both: Any, ending: str)
         laid[place] = both[0][axis], both[1][axis]
     shape = [size + int(both[0][at] + both[1][at]) for at, size in enumerate(value.shape)]
     tensor = writing.program.constant(f"{node.name}{ending}/pads", laid)
-    return writing.emit(
-        node, "PAD", (value.tensor, tensor), value, shape=shape, ending=ending
-    )
+    return writing.emit(node, "PAD", (value.tensor, tensor), value, shape=shape, ending=ending)
 
 
 def write_slice(writing: Writing, node: NodeProto) -> None:
@@ -162,6 +160,4 @@ def _cut(
     numbers = [writing.numbers(f"{node.name}{ending}/{name}", one) for name, one in parts.items()]
     options = {"beginMask": mask, "endMask": mask}
     tensors = (value.tensor, *numbers)
-    return writing.emit(
-        node, "STRIDED_SLICE", tensors, value, options, shape=shape, ending=ending
-    )
+    return writing.emit(node, "STRIDED_SLICE", tensors, value, options, shape=shape, ending=ending)

@@ -320,7 +320,7 @@ def split_rows(height: int, width: int) -> list[tuple[int, ...]]:
     pairs = [(at, height - 1 - at) for at in range(middle)]
     if most < 3:
         return [(middle,), *pairs]
-    # The middle goes to the pair that is nearest to its neighbours but one: all dilations stay small.
+    # The middle goes to the pair two rows away: of a 7x7 window the fastest of three ways.
     at = max(0, middle - 2)
     return [(at, middle, height - 1 - at), *(pair for pair in pairs if pair[0] != at)]
 

@@ -97,11 +97,11 @@ def write_layer_norm(writing: Writing, node: NodeProto) -> None:
     name, axes = node.name, [last]
     mean = reduce(writing, node, value, "MEAN", axes, kept=True, ending="/mean")
     centred = writing.emit(node, "SUB", (value.tensor, mean.tensor), value, ending="/centred")
-    squares = writing.emit(
-        node, "MUL", (centred.tensor, centred.tensor), value, ending="/squares"
-    )
+    squares = writing.emit(node, "MUL", (centred.tensor, centred.tensor), value, ending="/squares")
     variance = reduce(writing, node, squares, "MEAN", axes, kept=True, ending="/variance")
-    least = writing.floats(f"{name}/epsilon", np.float32(given.get("epsilon", 1e-5)), variance)
+    least = writing.floats(
+        f"{name}/epsilon", np.array(given.get("epsilon", 1e-5), np.float32), variance
+    )
     safe = writing.emit(node, "ADD", (variance.tensor, least), variance, ending="/safe")
     factor = writing.emit(node, "RSQRT", (safe.tensor,), variance, ending="/factor")
     made = writing.emit(node, "MUL", (centred.tensor, factor.tensor), value)

@@ -1,9 +1,9 @@
 """The file of a LiteRT model: the flatbuffer, and behind it a zip of what it says of itself.
 
-Android's tools put a model's labels into a zip behind the flatbuffer ("associated files"), and every
-LiteRT reads past it. Ours has `labels.txt`, and `edge_convnext.json`: the model's metadata, and the
-SHA-256 of the flatbuffer. LiteRT runs a damaged flatbuffer into a crash, so the hash is compared
-before it is loaded.
+Android's tools put a model's labels into a zip behind the flatbuffer ("associated files"), and
+every LiteRT reads past it. Ours has `labels.txt`, and `edge_convnext.json`: the model's metadata,
+and the SHA-256 of the flatbuffer. That is compared before LiteRT is given the file: its own check
+is of the structure alone.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import pytest
 
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.graph.tflite.container import LABELS, is_tflite_file, read_carried, write_model
+from edge_convnext.graph.tflite_file import LABELS, is_tflite_file, read_carried, write_model
 
 FRONT = b"\x1c\x00\x00\x00TFL3" + bytes(range(256)) * 8  # not read here: only hashed
 FACTS = {"model": "convnextv2_atto", "precision": "int8", "classes": ["ant", "a\nbee"]}
