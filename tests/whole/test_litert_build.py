@@ -181,7 +181,7 @@ def test_a_bundle_has_it_and_lists_what_runs_it(root, report, tmp_path):
 
 def test_another_runtime_is_not_given_the_file(root, report):
     config = make(root).benchmark
-    with pytest.raises(ArtifactError, match="is for LiteRT alone; .* --runtime litert"):
+    with pytest.raises(ArtifactError, match=r"is for LiteRT alone; .* --runtime litert"):
         list_candidates([root / "out" / INT8], "onnxruntime", config, "f32")
 
 

@@ -6,6 +6,7 @@ another number of images it is prepared anew.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from edge_convnext.runtimes.interface import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -37,6 +39,9 @@ __all__ = ["LiteRt"]
 _PACKAGE = "ai_edge_litert"
 _SETTINGS: frozenset[str] = frozenset()  # it has none that a recipe may state
 _SIDES = 4  # axes of a batch of images
+_MOST_BYTES = 2 << 30  # of all tensors of one image, as of ONNX graphs (`graph.safety`)
+# The interpreter's own; the others come of a file that is whole and no model that a build writes.
+_FAILURES = (LookupError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError)
 
 
 class LiteRt:
@@ -59,6 +64,7 @@ class LiteRt:
         self._batch = options.static_batch
         try:
             self._interpreter: Any = interpreter(**_source(path), num_threads=self._threads)
+            _require_moderate(self._interpreter.get_tensor_details(), path)
             inputs = self._interpreter.get_input_details()
             require_one_input(len(inputs), path)
             self._input = int(inputs[0]["index"])
@@ -72,7 +78,7 @@ class LiteRt:
             self._sides: tuple[int, ...] = tuple(sizes[1:])
             self._prepared_for = 0
             self._prepare_for(self._batch or 1)
-        except (RuntimeError, ValueError) as error:
+        except _FAILURES as error:
             raise InferenceError(
                 f"{path}: LiteRT {self._version} can't load this model ({one_line(error)})"
             ) from error
@@ -117,7 +123,7 @@ class LiteRt:
             self._interpreter.set_tensor(self._input, images)
             self._interpreter.invoke()
             output = self._interpreter.get_tensor(self._output)
-        except (RuntimeError, ValueError) as error:
+        except _FAILURES as error:
             raise InferenceError(
                 f"{self._path}: LiteRT {self._version} failed ({one_line(error)})"
             ) from error
@@ -129,6 +135,23 @@ class LiteRt:
         self._interpreter.resize_tensor_input(self._input, [count, *self._sides])
         self._interpreter.allocate_tensors()
         self._prepared_for = count
+
+
+def _require_moderate(tensors: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Refuse a model that takes more memory than a built one can, before any is allocated.
+
+    Raises:
+        InferenceError: It does.
+    """
+    taken = sum(
+        math.prod(max(1, int(size)) for size in one["shape"]) * np.dtype(one["dtype"]).itemsize
+        for one in tensors
+    )
+    if taken > _MOST_BYTES:
+        raise InferenceError(
+            f"{path}: takes {taken / 2**30:.1f} GiB for one image, more than a built model can; "
+            "pass a model that `edge-convnext build` wrote"
+        )
 
 
 def _source(path: Path) -> dict[str, Any]:
