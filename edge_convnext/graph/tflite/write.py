@@ -40,7 +40,7 @@ def to_tflite(proto: ModelProto) -> bytes:
 
     graph = proto.graph
     for node in unwritable_nodes(proto):
-        raise refuse(node, "the table of graph/tflite/operations lacks it")
+        raise refuse(node, "it is not among those that are written")
     shapes = _shapes_of_one_image(proto)
     images = next(one for one in graph.input if one.name not in _constants(proto))
     shape = shapes[images.name]

@@ -25,8 +25,8 @@ _WIDEST = 5  # axes that LiteRT's elementwise kernels take
 def refuse(node: NodeProto, why: str) -> ExportError:
     """The error for an operation that can't be written for LiteRT."""
     return ExportError(
-        f"{node.name or node.op_type}: LiteRT has no form of {node.op_type} that this writes "
-        f"({why}); choose another runtime, or another --form"
+        f"{node.name or node.op_type}: this {node.op_type} can't be written for LiteRT ({why}); "
+        "choose another runtime, or another --form"
     )
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import random
+import subprocess
+import sys
+
 import numpy as np
 import pytest
-from support.litert_graphs import draw
+from support.litert_graphs import draw, make_graph, node
 from support.tiny_graph import SHAPE, expected_logits, make_images, write_graph
 
 from edge_convnext.core.errors import ArtifactError, InferenceError
@@ -85,6 +90,45 @@ def test_what_is_whole_and_no_model_is_refused_in_one_line(tmp_path):
     with pytest.raises(InferenceError, match="can't load this model") as caught:
         load_runtime("litert", path)
     assert "\n" not in str(caught.value)
+
+
+CHILD = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge_convnext.core.errors import EdgeConvNextError
+from edge_convnext.runtimes.load import load_runtime
+for path in sys.argv[1:]:
+    try:
+        load_runtime("litert", Path(path)).infer(np.zeros((1, 3, 4, 4), np.float32))
+    except EdgeConvNextError as error:
+        assert "\\n" not in str(error)
+"""
+
+
+def test_models_of_no_sense_whose_hash_is_right_end_no_process(model, tmp_path):
+    content = to_tflite(read_proto(tmp_path / "tiny.onnx"))
+    draw_from, paths = random.Random(0), []
+    for number in range(60):
+        changed = bytearray(content)
+        for _ in range(draw_from.randint(1, 3)):
+            changed[draw_from.randrange(len(changed))] = draw_from.choice([0, 1, 128, 255])
+        paths.append(tmp_path / f"{number}.tflite")
+        write_model(bytes(changed), {"model": "tiny"}, (), paths[-1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, paths)],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_model_that_takes_too_much_memory_is_refused_before_it_is_taken(tmp_path):
+    side = 1 << 14  # of one channel: a GiB, twice
+    proto = make_graph(node("Relu", "images"), shape=(1, side, side + 8))
+    write_model(to_tflite(proto), {"model": "tiny"}, (), tmp_path / "large.tflite")
+    with pytest.raises(InferenceError, match="takes 2.[0-9] GiB for one image, more than a built"):
+        load_runtime("litert", tmp_path / "large.tflite")
 
 
 def test_a_missing_file_is_told_so(tmp_path):
