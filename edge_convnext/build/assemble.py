@@ -157,6 +157,7 @@ def _notes_on_machines(
     for_gpu = prepared.graphs.for_gpu
     return [
         *filter(None, [warn_of_saturation(outcome.machine["cpu_flags"])]),
+        *(f"LiteRT was not run: {why}." for why in prepared.graphs.unwritten.values()),
         *arm_notes(prepared.targets, outcome.for_arm, names, evaluation, outcome.choice.chosen),
         *gpu_notes(for_gpu, outcome.entrants.for_gpu, evaluation, untimed),
     ]

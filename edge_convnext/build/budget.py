@@ -109,7 +109,8 @@ def _find(
 
     def option(names: Sequence[str], like: Candidate) -> Candidate:
         graph = keep_float_step(runner, lineage.portable, source, names, samples)
-        if plan.format != "qdq" and has_products(graph.value.path):
+        alone = lineage.stands_for is not None
+        if alone or (plan.format != "qdq" and has_products(graph.value.path)):
             graph = lower_step(runner, graph, plan, source, samples)
         if lineage.pixels is not None:
             graph = pixels_step(runner, graph, samples)

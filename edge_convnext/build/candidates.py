@@ -13,6 +13,7 @@ from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.runtimes.load import exact_settings, hints_here
 from edge_convnext.stages import export, write_for_tensorrt
+from edge_convnext.stages.write_litert import FORMAT
 
 if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
@@ -45,8 +46,10 @@ def list_options(
     also = () if family.folds or recipe.export.form != "auto" else ("raw",)
     for runtime in runtimes:
         plan = plan_for(recipe, runtime)
+        if plan in graphs.unwritten:
+            continue
         hints = hints_here(runtime, bf16=bf16)
-        for lineage in graphs.floats:
+        for lineage in graphs.floats_in(plan.format):
             if lineage.plan.precision != "fp32":
                 continue
             graph, ships = lineage.final, lineage.plan.form in (plan.form, *also)
@@ -64,7 +67,7 @@ def list_options(
                 for settings in dict.fromkeys((plan.settings, merge_settings(plan.settings, exact)))
                 for hint in hints
             ]
-        elif recipe.precision == "fp16":
+        elif recipe.precision == "fp16" and plan.format != FORMAT:  # LiteRT has no such model
             graph = graphs.lineages[float_plan(plan.form, "fp16")].final
             options.append(Candidate.of(graph, runtime, "f32", may_ship=True))
     return options

@@ -23,9 +23,9 @@ __all__ = ["pixels_step", "take_pixels"]
 def take_pixels(
     runner: Runner, lineages: Iterable[Lineage], samples: Images
 ) -> dict[Plan, Lineage]:
-    """Let graphs take pixels, all but the raw export of a family that folds.
+    """Let graphs take pixels, all but the raw export of a family that folds, and LiteRT's.
 
-    That one is compared as users have it.
+    The first is compared as users have it. What LiteRT loads is no ONNX graph.
 
     Args:
         runner: Runner of this build.
@@ -41,7 +41,7 @@ def take_pixels(
     return {
         one.plan: replace(one, pixels=pixels_step(runner, one.body, samples))
         for one in lineages
-        if one.plan.form != "raw" or not folds
+        if (one.plan.form != "raw" or not folds) and one.stands_for is None
     }
 
 

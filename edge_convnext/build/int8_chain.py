@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
+from edge_convnext.build.litert_graphs import litert_step
 from edge_convnext.build.runner import Runner, onnx_logits, parity_result
 from edge_convnext.core.artifacts import OnnxModel, Parity
 from edge_convnext.core.errors import UntrainableError
 from edge_convnext.core.step import Images, Skipped, Step, as_step
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
-from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
+from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover, write_litert
 from edge_convnext.stages.quantize_roles import placing_key
 from edge_convnext.stages.recover import Recovery
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from edge_convnext.networks.plans import Plan
 
 __all__ = ["equalize_step", "int8_lineage", "lower_step", "quantize_step", "recover_step"]
+
+# 58.8 dB without, 54.9 with: atto, potato leaves (benchmarks/results/2026-11-30-litert.md).
+_NOT_EQUALIZED = "LiteRT takes the range of each row as it runs: equalized weights only round worse"
 
 
 def int8_lineage(
@@ -46,7 +50,9 @@ def int8_lineage(
         training: One batch of images to fine-tune with; None leaves the graph as it was quantized.
     """
     steps = [*begun.steps, approximated(runner, plan, begun.body, samples)]
-    if runner.recipe.equalize.enabled:
+    if plan.format == write_litert.FORMAT:
+        steps.append(Skipped(equalize.STAGE, _NOT_EQUALIZED))
+    elif runner.recipe.equalize.enabled:
         steps.append(equalize_step(runner, latest(steps), plan, calibration, samples))
     else:
         steps.append(Skipped(equalize.STAGE, "equalize.enabled is false", "skipped"))
@@ -202,11 +208,13 @@ def recover_step(
 def lower_step(
     runner: Runner, model: Step[OnnxModel], plan: Plan, reference: Step[OnnxModel], samples: Images
 ) -> Step[OnnxModel]:
-    """Fuse a graph for ONNX Runtime alone, and compare there.
+    """Fuse a graph for ONNX Runtime alone, and compare there; or write it for LiteRT.
 
     With static ranges the result must compute what the Q/DQ graph computes; that is checked. With
     dynamic ranges it is compared with the float graph, `reference`.
     """
+    if plan.format == write_litert.FORMAT:
+        return litert_step(runner, model, reference, samples)
     before, dynamic = model.value, plan.format == "onnxruntime_dynamic"
     stem = before.path.name.removesuffix(".int8.onnx")
     lowered = runner.graph(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.step import Skipped, Stage, Step
-from edge_convnext.stages import fuse_for_onnxruntime, quantize
+from edge_convnext.stages import fuse_for_onnxruntime, quantize, write_litert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +60,11 @@ class Lineage:
         if quantized is None or step is quantized:
             return step
         return replace(step, reason=quantized.reason)
+
+    @property
+    def stands_for(self) -> Step[OnnxModel] | None:
+        """The ONNX graph of what only LiteRT loads, for the runtimes that it is compared in."""
+        return self.portable if self.plan.format == write_litert.FORMAT else None
 
     def at(self, stage: Stage) -> Step[OnnxModel] | None:
         """The step of one stage, in any revision; None where it did not run."""

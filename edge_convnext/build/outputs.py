@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_convnext.core.artifacts import CPU_FOLDER, Precision
+from edge_convnext.core.artifacts import CPU_FOLDER, TFLITE_SUFFIX, Precision
 from edge_convnext.core.recipe import DIGITS
 from edge_convnext.data.calibration import write_calibration_csv
 from edge_convnext.measure.accuracy import Predictions, write_predictions_csv
@@ -73,14 +73,10 @@ def list_models(
     """Graphs and engines by their shipped name, and that name by the artefact's digest."""
     files: dict[str, Path] = {}
     names: dict[str, str] = {}
-    for option in (choice.best_float, choice.chosen):
-        if option is not None and option.digest not in names:
-            name = f"model.{option.model.precision}.onnx"
-            files[name] = option.model.path
-            names[option.digest] = name
-    for option in choice.for_runtimes:  # the best files for the runtimes that did not win
+    first = [one for one in (choice.best_float, choice.chosen) if one is not None]
+    for option in (*first, *choice.for_runtimes):  # the best files for those that did not win, too
         if option.digest not in names:
-            name = f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
+            name = _name_graph(option, files, won=option in first)
             files[name] = option.model.path
             names[option.digest] = name
     for name, step in (for_arm or {}).items():
@@ -98,6 +94,20 @@ def list_models(
             files[f"{engine.name}.json"] = engine.with_name(f"{engine.name}.json")
             names[build.step.digest] = engine.name
     return files, names
+
+
+def _name_graph(option: Candidate, taken: Collection[str], *, won: bool) -> str:
+    """The shipped name of a graph that was chosen, of all or for its runtime.
+
+    There is one LiteRT model of each precision. Where it won, the graph of the first runtime of
+    ONNX has the usual name, which scripts of users read.
+    """
+    usual = f"model.{option.model.precision}"
+    if option.model.path.suffix == TFLITE_SUFFIX:
+        return f"{usual}{TFLITE_SUFFIX}"
+    if won or (f"{usual}{TFLITE_SUFFIX}" in taken and f"{usual}.onnx" not in taken):
+        return f"{usual}.onnx"
+    return f"{CPU_FOLDER}/{option.model.precision}.{option.runtime}.onnx"
 
 
 def _answers(

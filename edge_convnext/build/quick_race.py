@@ -214,7 +214,10 @@ def _sift(heat: _Heat, lineage: Lineage, one: Entered) -> None:
             lineage.final, heat.runtime, hint, may_ship=True, settings=one.plan.settings
         )
         floating = lineage.before(quantize.STAGE)
-        ruling = check_in_runtime(heat.runner, option, floating, heat.samples, heat.machine)
+        ruling = check_in_runtime(
+            heat.runner, option, floating, heat.samples, heat.machine,
+            portable=lineage.stands_for,
+        )  # fmt: skip
         if ruling.wrong is None:
             heat.options[f"{one.plan.label} {hint}"] = (one, option)
         elif hint == "f32":

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_convnext.core.artifacts import OnnxModel, Weights
+from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Weights
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.cache_entries import Entry
 from edge_convnext.core.errors import ExportError, RefusedGraphError
@@ -52,6 +52,7 @@ __all__ = [
 Logits: TypeAlias = NDArray[np.float32]
 _EVALUATE = Stage("evaluate", 2, ("pillow", "numpy"))
 _LOGITS = "logits.npy"
+_ANY: CpuRuntimeName = "onnxruntime"  # it loads every ONNX graph
 
 
 class Runner:
@@ -122,6 +123,7 @@ class Runner:
         exact: bool = True,
         lint_for: Sequence[LintTarget] = (),
         targets: Sequence[LintTarget] = (),
+        runtime: CpuRuntimeName = _ANY,
     ) -> Step[OnnxModel]:
         """Run a stage that makes a graph, and compare its logits with those of a reference.
 
@@ -137,6 +139,7 @@ class Runner:
             exact: True holds the logits to the stage's `max_error`, if it has one.
             lint_for: Targets whose rules are checked; the cache entry has the findings.
             targets: Those of `lint_for` that will run the graph; an error of theirs is raised.
+            runtime: Runtime that it is run in: one alone, where no other loads it.
 
         Raises:
             ExportError: The logits are further off than the stage allows.
@@ -152,7 +155,7 @@ class Runner:
                 isinstance(compare_with, Weights)
                 and family_of(compare_with).source_graph(compare_with) is not None
             )
-            found = onnx_logits(folder / file, shown)
+            found = onnx_logits(folder / file, shown, runtime)
             parity = parity_result(expected, found, limit, own, stage.name)
             findings = {target: lint_result(folder / file, target) for target in lint_for}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
@@ -315,6 +318,8 @@ def torch_logits(
     return predict(TorchRuntime(family_of(weights).build(weights, form)), batches)
 
 
-def onnx_logits(path: Path, batches: Sequence[NDArray[np.float32]]) -> Logits:
-    """Run a graph in ONNX Runtime."""
-    return predict(load_runtime("onnxruntime", path, RuntimeOptions()), batches)
+def onnx_logits(
+    path: Path, batches: Sequence[NDArray[np.float32]], runtime: CpuRuntimeName = _ANY
+) -> Logits:
+    """Run a graph in ONNX Runtime, or in the one runtime that loads it."""
+    return predict(load_runtime(runtime, path, RuntimeOptions()), batches)

@@ -19,6 +19,7 @@ from edge_convnext.measure.in_runtime import InRuntime, compare_in_runtime
 from edge_convnext.runtimes.lint import lint, targets_here
 from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages import quantize
+from edge_convnext.stages.write_litert import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,8 +71,10 @@ class Sieve:
         kept = []
         shown = runner.track(candidates, "checking each where it runs", len(candidates))
         for one in shown:
-            floating = self._floating(one)
-            found = check_in_runtime(runner, one, floating, images, self._machine)
+            made = self._made(one)
+            found = check_in_runtime(
+                runner, one, _floating(made, one), images, self._machine, portable=made.stands_for
+            )
             if found.wrong is None:
                 kept.append(one)
             else:
@@ -83,14 +86,20 @@ class Sieve:
         """Floats that were refused and can be timed; INT8 has to beat them too."""
         return [one.candidate for one in self.refused if one.sets_the_pace]
 
-    def _floating(self, one: Candidate) -> Step[OnnxModel]:
-        """The float graph that a candidate was made from, or that it is."""
+    def _made(self, one: Candidate) -> Lineage:
+        """The lineage that a candidate comes from."""
         graphs = self._prepared.graphs
-        if one.model.precision != "int8":
-            return next(made.final for made in graphs.floats if made.final.digest == one.digest)
-        own = [made for made in graphs.quantized if made.final.digest == one.digest]
+        known = (*graphs.floats, *graphs.floats_in(FORMAT), *graphs.quantized)
+        own = [made for made in known if made.final.digest == one.digest]
         alike = (made for made in graphs.quantized if _is_like(made, one))
-        return (*own, *alike)[0].before(quantize.STAGE)  # a fallback has a digest of its own
+        return (*own, *alike)[0]  # a fallback has a digest of its own
+
+
+def _floating(made: Lineage, one: Candidate) -> Step[OnnxModel]:
+    """The float graph that a candidate was made from, or that it is."""
+    if one.model.precision == "int8":
+        return made.before(quantize.STAGE)
+    return made.stands_for or made.final
 
 
 def _is_like(made: Lineage, one: Candidate) -> bool:
@@ -105,6 +114,7 @@ def check_in_runtime(
     machine: str,
     *,
     measure: bool = False,
+    portable: Step[OnnxModel] | None = None,
 ) -> Ruling:
     """Run a candidate where it shall run, and judge it; see `measure.in_runtime`.
 
@@ -115,6 +125,7 @@ def check_in_runtime(
         images: Real images.
         machine: Fingerprint: another CPU may compute other logits.
         measure: True to run what can't be wrong too: what it is held to is its own logits.
+        portable: ONNX graph that it was written from, where only its own runtime loads it.
     """
     finding = find_error(one)
     if not measure and one.runtime == _ELSEWHERE and not one.settings:
@@ -124,7 +135,7 @@ def check_in_runtime(
     found, wrong = None, None
     try:
         for hint in _hints(one):
-            found = _compare(replace(one, hint=hint), floating, logits)
+            found = _compare(replace(one, hint=hint), floating, logits, portable)
             wrong = found.why_wrong(label)
             if wrong is not None:
                 break
@@ -151,10 +162,15 @@ def _hints(one: Candidate) -> tuple[PrecisionHint, ...]:
 
 
 def _compare(
-    one: Candidate, floating: Step[OnnxModel], logits: Callable[[Candidate], Logits]
+    one: Candidate,
+    floating: Step[OnnxModel],
+    logits: Callable[[Candidate], Logits],
+    portable: Step[OnnxModel] | None,
 ) -> InRuntime:
     source = Candidate.of(floating, _ELSEWHERE, "f32", may_ship=False)
     elsewhere = replace(one, runtime=_ELSEWHERE, hint="f32", settings=())
+    if portable is not None:
+        elsewhere = Candidate.of(portable, _ELSEWHERE, "f32", may_ship=False)
     in_half = replace(source, runtime=one.runtime, hint=one.hint)
     return compare_in_runtime(
         logits(source),

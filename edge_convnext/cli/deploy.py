@@ -15,16 +15,19 @@ __all__ = ["deploy"]
 def deploy(
     build: Annotated[Path, typer.Argument(help="Folder of a build.")],
     format: Annotated[
-        Literal["python", "cpp", "triton", "deepstream"],
+        Literal["python", "cpp", "triton", "deepstream", "litert"],
         typer.Option(
             help="Kind of output: a Python script or a C++ program that needs only TensorRT, a "
-            "Triton model repository, or what DeepStream's nvinfer needs."
+            "Triton model repository, what DeepStream's nvinfer needs, or a Python script and "
+            "Android's assets that need only LiteRT."
         ),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to make for it.")],
     model: Annotated[
         Path | None,
-        typer.Option(help="Engine or .onnx file to deploy. Default: the verdict's choice."),
+        typer.Option(
+            help="Engine, .onnx or .tflite file to deploy. Default: the verdict's choice."
+        ),
     ] = None,
     max_batch: Annotated[
         int,
@@ -39,7 +42,7 @@ def deploy(
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
-    """Write what runs a build without this package: Python, C++, Triton or DeepStream."""
+    """Write what runs a build without this package: Python, C++, Triton, DeepStream or LiteRT."""
     from edge_convnext.core.text import printable
     from edge_convnext.devices.deploy.deepstream import tell_scaling
     from edge_convnext.devices.deploy.facts import read_deployable

@@ -20,6 +20,7 @@ __all__ = [
     "GPU_FOLDER",
     "MAX_IMAGE_SIZE",
     "METADATA_KEY",
+    "TFLITE_SUFFIX",
     "ActivationType",
     "CpuRuntimeName",
     "Engine",
@@ -53,8 +54,8 @@ ActivationType = Literal["int8", "uint8", "mixed"]
 PlacementName: TypeAlias = str
 # Exact; the approximation of Hendrycks and Gimpel; a scaled HardSwish, to be fine-tuned behind.
 GeluName = Literal["erf", "tanh", "hardswish"]
-# Portable; ONNX Runtime's fused products, with static ranges or those of each inference.
-GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic"]
+# Portable; ONNX Runtime's fused products, with static ranges or those of each inference; LiteRT's.
+GraphFormat = Literal["qdq", "onnxruntime", "onnxruntime_dynamic", "litert"]
 # auto: reconstruction for networks that are placed by roles, where ranges are chosen so too.
 WeightRounding = Literal["auto", "nearest", "reconstruction"]
 
@@ -77,6 +78,7 @@ ResizeMode = Literal["squash", "shortest"]
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 METADATA_KEY = "edge_convnext"
+TFLITE_SUFFIX = ".tflite"  # of models for LiteRT
 # Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 ARM_GRAPH = "cpu/int8.arm.onnx"  # in Q/DQ alone, for the CPUs of boards

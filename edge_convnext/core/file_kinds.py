@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileKind", "KindName", "is_engine", "recognise"]
 
-KindName = Literal["safetensors", "torch", "graph", "engine", "other"]
+KindName = Literal["safetensors", "torch", "graph", "engine", "tflite", "other"]
 
 _HEAD_BYTES = 512
 _MOST_NAMES = 200_000  # of an archive that are looked at
@@ -44,7 +44,7 @@ _SIGNATURES: tuple[tuple[bytes, int, FileKind], ...] = (
         "run `git lfs pull` (in CI, check out with LFS)")),
     (b"trt", 1, ENGINE),  # after a letter: 'ptrt' and 'ftrt' of TensorRT, 'vtrt' of RTX's
     (b"\x89HDF\r\n\x1a\n", 0, FileKind("other", "an HDF5 file, as Keras writes them", _KERAS)),
-    (b"TFL3", 4, FileKind("other", "a TensorFlow Lite model", _KERAS)),
+    (b"TFL3", 4, FileKind("tflite", "a TensorFlow Lite model", _KERAS)),
     (b"GGUF", 0, FileKind("other", "a GGUF file", "pass the checkpoint that it was made from")),
     (b"\x93NUMPY", 0, FileKind("other", "a NumPy array",
                                "save the state dict with torch.save or safetensors")),

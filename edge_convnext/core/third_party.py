@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "hollow_module",
     "hollow_reason",
+    "import_litert",
+    "import_litert_schema",
     "import_onnxruntime",
     "import_openvino",
     "read_version",
@@ -37,6 +39,7 @@ _MODULES = {
 }
 # For each module, the other packages that bring it.
 _ALIKE = {
+    "ai_edge_litert": ("ai-edge-litert-nightly",),
     "cuda-python": ("cuda-bindings",),
     "onnxruntime": (
         *("onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml", "onnxruntime-qnn"),
@@ -54,6 +57,7 @@ _VERSION = re.compile(
     re.MULTILINE,
 )
 _MOST_CHARS = 65536
+_INSTALL_LITERT = "pip install 'edge-convnext[litert]'"
 
 
 def import_onnxruntime() -> ModuleType:
@@ -76,6 +80,24 @@ def import_openvino() -> ModuleType:
     """
     with quiet_openvino():
         return _import("openvino", "Core", "pip install 'edge-convnext[openvino]'")
+
+
+def import_litert() -> ModuleType:
+    """Import LiteRT's interpreter.
+
+    Raises:
+        MissingDependencyError: ai-edge-litert is not installed, or not whole.
+    """
+    return _import("ai_edge_litert.interpreter", "Interpreter", _INSTALL_LITERT)
+
+
+def import_litert_schema() -> ModuleType:
+    """Import the classes of LiteRT's file format.
+
+    Raises:
+        MissingDependencyError: ai-edge-litert is not installed, or not whole.
+    """
+    return _import("ai_edge_litert.schema_py_generated", "ModelT", _INSTALL_LITERT)
 
 
 def read_version(package: str) -> str | None:

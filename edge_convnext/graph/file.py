@@ -12,6 +12,7 @@ from edge_convnext.core.errors import ArtifactError, shorten_names
 from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import atomic_path
 from edge_convnext.graph.bare import copy_bare
+from edge_convnext.graph.tflite_file import is_tflite_file
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -69,7 +70,7 @@ def _tell_models(folder: Path) -> str:
     """The built models in a folder, and what to do."""
     found = sorted(
         path.relative_to(folder).as_posix()
-        for pattern in ("*.onnx", "*/*.onnx", "*.engine", "*/*.engine")
+        for pattern in ("*.onnx", "*/*.onnx", "*.engine", "*/*.engine", "*.tflite")
         for path in folder.glob(pattern)
     )
     if not found:
@@ -82,6 +83,8 @@ def _tell_other(path: Path) -> str:
     kind = recognise(path)
     if kind.name in ("torch", "safetensors"):
         return f"{kind.words}; build it first (`edge-convnext build --weights {path}`)"
+    if kind.name == "tflite":
+        return "a LiteRT model, and an ONNX graph is needed here; pass the .onnx model of its build"
     return "truncated, or not ONNX; build it again"
 
 
@@ -97,11 +100,13 @@ def read_opset(proto: ModelProto) -> int:
 
 
 def fixed_batch(path: Path) -> int | None:
-    """The one batch size that a graph takes; None where it is free.
+    """The one batch size that a graph takes; None where it is free, as in LiteRT models.
 
     Raises:
         ArtifactError: The file is missing, or is not ONNX.
     """
+    if is_tflite_file(path):
+        return None
     graph = read_proto(path, weights=False).graph
     sizes = graph.input[0].type.tensor_type.shape.dim if graph.input else ()
     return sizes[0].dim_value or None if sizes else None

@@ -34,7 +34,13 @@ from edge_convnext.measure.of_build import tell_changed, tell_seen
 from edge_convnext.measure.profile import ModelProfile, is_portable, profile
 from edge_convnext.measure.settings import labels_file_of, settle
 from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, find_runtime, require_runtime
+from edge_convnext.runtimes.load import (
+    available_runtimes,
+    find_runtime,
+    install_command,
+    require_runtime,
+    runtime_names,
+)
 from edge_convnext.runtimes.metadata import Metadata, read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
@@ -190,9 +196,7 @@ def list_candidates(
         shapes.add((metadata.info.in_channels, *sides_of(size)))
         names = _list(path, runtimes, metadata)
         if not names:
-            raise ArtifactError(
-                f"{path}: is for ONNX Runtime alone; leave it out, or pass --runtime onnxruntime"
-            )
+            raise ArtifactError(_tell_other(path, metadata))
         candidates += [_candidate(path, metadata, name, hint) for name in names]
     check_batches(files, config.batches)
     if len(shapes) != 1:
@@ -201,6 +205,16 @@ def list_candidates(
     for candidate in candidates:
         _require_numbers(candidate, noise, config.threads)
     return candidates, noise
+
+
+def _tell_other(path: Path, metadata: Metadata) -> str:
+    """Which runtime loads a file that none of those asked for does."""
+    known = runtime_names("graphs")
+    name = next(one for one in known if metadata.format in find_runtime(one).FORMATS)
+    label = find_runtime(name).LABEL
+    if name not in available_runtimes():
+        return f"{path}: is for {label} alone, which is not installed: {install_command(name)}"
+    return f"{path}: is for {label} alone; leave it out, or pass --runtime {name}"
 
 
 def _require_numbers(
@@ -272,7 +286,7 @@ def profile_models(
         )
         for path in dict.fromkeys(paths)
         for name in _choose_runtimes(runtime)
-        if runtime != "both" or _loads_fused(name) or is_portable(path)
+        if runtime != "both" or (_profiles(name) and (_loads_fused(name) or is_portable(path)))
         for batch in batches
     ]
 
@@ -286,6 +300,10 @@ def _choose_runtimes(
 def _hint_of(runtime: RuntimeName, hint: PrecisionHint) -> PrecisionHint:
     """The requested float type if the runtime offers it, else `f32`."""
     return hint if hint in find_runtime(runtime).HINTS else "f32"
+
+
+def _profiles(runtime: RuntimeName) -> bool:
+    return bool(getattr(find_runtime(runtime), "PROFILES", True))
 
 
 def _loads_fused(runtime: RuntimeName) -> bool:

@@ -16,6 +16,7 @@ from edge_convnext.data.batches import iter_batches
 from edge_convnext.data.images import ImageSet
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.measure.answers import Answer
 from edge_convnext.runtimes import Runtime
@@ -71,6 +72,8 @@ def _normalises(path: Path) -> bool:
     """Whether a graph takes raw pixels and normalises them itself; assumed of every engine."""
     if path.suffix == ENGINE_SUFFIX:
         return True
+    if is_tflite_file(path):
+        return False
     from onnx import TensorProto
 
     (images, *_) = read_proto(path).graph.input

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import (
     CPU_FOLDER,
     GPU_FOLDER,
+    CpuRuntimeName,
     ModelInfo,
     RuntimeName,
 )
@@ -28,8 +29,15 @@ from edge_convnext.core.errors import (
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.runtimes import PrecisionHint, Runtime, RuntimeOptions
-from edge_convnext.runtimes.load import available_runtimes, load_runtime, runs_hint
-from edge_convnext.runtimes.metadata import read_metadata
+from edge_convnext.runtimes.load import (
+    available_runtimes,
+    find_runtime,
+    load_runtime,
+    require_runtime,
+    runs_hint,
+    runtime_names,
+)
+from edge_convnext.runtimes.metadata import Metadata, read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 if TYPE_CHECKING:
@@ -163,11 +171,12 @@ def _no_numbers(path: Path, runtime: str) -> InferenceError:
 def load_model(
     path: str | os.PathLike[str], runtime: RuntimeName | None = None, threads: int | None = None
 ) -> Model:
-    """Load a built ONNX model, or an engine.
+    """Load a built ONNX model, a LiteRT model, or an engine.
 
     Args:
         path: Model that `edge-convnext build` wrote, such as `model.int8.onnx`; or an `.engine`
-            with its sidecar, which runs in the TensorRT it was built for.
+            with its sidecar, which runs in the TensorRT it was built for. A `.tflite` runs in
+            LiteRT.
         runtime: Runtime of the model. None takes the one that `report.json` next to the file
             chose, if that is installed, and ONNX Runtime otherwise.
         threads: Number of CPU threads; None uses every core this process may use.
@@ -186,11 +195,27 @@ def load_model(
                 f"{file}: an engine runs in {facts.runtime}; for {runtime} pass the ONNX model"
             )
         return Model(load_runtime(facts.runtime, file, options), facts.info)
-    info = read_metadata(file).info
+    metadata = read_metadata(file)
+    info = metadata.info
+    if (only := _only_runtime(metadata)) is not None:
+        if runtime not in (None, only):
+            raise ArtifactError(
+                f"{file}: runs in {find_runtime(only).LABEL} alone; for {runtime} pass the ONNX "
+                "model"
+            )
+        return Model(load_runtime(require_runtime(only), file, options), info)
     if runtime is None:
         runtime, hint, settings = _chosen_runtime(file)
         options = replace(options, precision_hint=hint, settings=settings)
     return Model(load_runtime(runtime, file, options), info)
+
+
+def _only_runtime(metadata: Metadata) -> CpuRuntimeName | None:
+    """The runtime whose own format a model is in; None where ONNX Runtime loads it."""
+    if metadata.format in find_runtime(_DEFAULT[0]).FORMATS:
+        return None
+    names = runtime_names("graphs")
+    return next(name for name in names if metadata.format in find_runtime(name).FORMATS)
 
 
 def _kept_in() -> Path | None:

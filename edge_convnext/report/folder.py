@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, Precision
+from edge_convnext.core.artifacts import CPU_FOLDER, GPU_FOLDER, TFLITE_SUFFIX, Precision
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.locks import hold_lock
@@ -51,6 +51,7 @@ _PRECISIONS = "|".join(get_args(Precision))
 # By their full names: the folder may hold a user's own `model.best.onnx`.
 _OURS = (
     *(f"{model}.onnx" for model in _MODELS),
+    *(f"{model}{TFLITE_SUFFIX}" for model in _MODELS),
     "calibration.csv",
     "predictions.csv",
     _TABLES,

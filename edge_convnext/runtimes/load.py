@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_convnext.core.artifacts import CpuRuntimeName, RuntimeName
-    from edge_convnext.runtimes import onnxruntime, openvino
+    from edge_convnext.runtimes import litert, onnxruntime, openvino
     from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, Streams
     from edge_convnext.runtimes.module import Loads, RuntimeModule
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from edge_convnext.runtimes.tensorrt import classic, rtx
 
     # Here mypy checks each module against the protocol.
-    _HELD: tuple[RuntimeModule, ...] = (onnxruntime, openvino, classic, rtx)
+    _HELD: tuple[RuntimeModule, ...] = (onnxruntime, openvino, litert, classic, rtx)
 
 __all__ = [
     "RUNTIMES",
@@ -50,6 +50,7 @@ __all__ = [
 RUNTIMES: dict[str, str] = {
     "onnxruntime": "edge_convnext.runtimes.onnxruntime",
     "openvino": "edge_convnext.runtimes.openvino",
+    "litert": "edge_convnext.runtimes.litert",
     "tensorrt": "edge_convnext.runtimes.tensorrt.classic",
     "tensorrt_rtx": "edge_convnext.runtimes.tensorrt.rtx",
 }

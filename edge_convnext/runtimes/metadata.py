@@ -21,10 +21,13 @@ from edge_convnext.core.errors import (
 )
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
+from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from onnx import ModelProto
 
     from edge_convnext.networks.protocol import NetworkFamily
@@ -45,7 +48,7 @@ class Metadata:
 
 
 def read_metadata(path: Path) -> Metadata:
-    """Read the metadata of a built graph, or the sidecar of an engine.
+    """Read the metadata of a built graph or LiteRT model, or the sidecar of an engine.
 
     Raises:
         ArtifactError: The file is missing, damaged, or not from this package.
@@ -53,12 +56,30 @@ def read_metadata(path: Path) -> Metadata:
     if is_engine_file(path):
         facts = read_facts(path)
         return Metadata(facts.info, facts.precision, facts.form or "raw", facts.placement)
+    if is_tflite_file(path):
+        return _read_litert(path)
     proto = read_proto(path, weights=False)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}
+    found = _read_fields(metadata, path)
+    family = _family(found, path)
+    _check_words(found, family, path)
+    check_graph(proto, path, family.operations)
+    _check_classes(proto, found.info, path)
+    return found
+
+
+def _read_litert(path: Path) -> Metadata:
+    """The metadata of a LiteRT model, whose content is what was written: it was hashed."""
+    found = _read_fields(read_carried(path), path)
+    _check_words(found, _family(found, path), path)
+    return found
+
+
+def _read_fields(metadata: Mapping[str, str], path: Path) -> Metadata:
     info = ModelInfo.from_metadata(metadata, path)
     fields = json.loads(metadata[METADATA_KEY])
     try:
-        found = Metadata(
+        return Metadata(
             info,
             fields["precision"],
             fields["form"],
@@ -69,11 +90,6 @@ def read_metadata(path: Path) -> Metadata:
         raise ArtifactError(
             f"{path}: its edge-convnext metadata lacks {error}; build it again"
         ) from error
-    family = _family(found, path)
-    _check_words(found, family, path)
-    check_graph(proto, path, family.operations)
-    _check_classes(proto, info, path)
-    return found
 
 
 def _family(found: Metadata, path: Path) -> NetworkFamily:

@@ -31,6 +31,7 @@ class RuntimeModule(Protocol):
     have `load_streams(path, options, streams)`, if it can run one loaded graph several times at
     once (`load.load_streams`). With `EXACT_SETTINGS` it states the settings, as pairs of its own
     name and a value, by which INT8 products do not overflow on a CPU whose usual instructions do.
+    `PROFILES = False` says that it has no profiler: `load_profiler` refuses then.
     """
 
     NAME: str

@@ -159,6 +159,7 @@ def lineage(one, form, placement=None, source=None):
         steps = [step(source, export.STAGE), step(one, quantize.STAGE)]
     return SimpleNamespace(
         plan=SimpleNamespace(form=form, placement=placement),
+        stands_for=None,
         final=steps[-1],
         before=lambda stage: steps[0],
     )
@@ -167,8 +168,9 @@ def lineage(one, form, placement=None, source=None):
 def test_a_sieve_keeps_the_right_ones_and_remembers_why_the_others_went(monkeypatch):
     asked = []
 
-    def rule(runner, one, floating, images, machine):
+    def rule(runner, one, floating, images, machine, portable):
         asked.append((one.digest, floating.digest))
+        assert portable is None
         wrong = "wrong" if one.digest == "int8" else None
         return sieve.Ruling(one, None, None, wrong)
 
@@ -178,6 +180,7 @@ def test_a_sieve_keeps_the_right_ones_and_remembers_why_the_others_went(monkeypa
     source, linear = candidate("source"), candidate("linear")
     graphs = SimpleNamespace(
         floats=(lineage(FLOAT, "raw"),),
+        floats_in=lambda format: (),
         quantized=(
             lineage(INT8, "raw", "dense", source), lineage(other, "linear", "dense", linear),
         ),

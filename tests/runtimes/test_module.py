@@ -38,10 +38,14 @@ from edge_convnext.runtimes.load import (
 )
 
 KNOWN = (*RUNTIMES, toy_runtime.NAME)
-GRAPHS = ("onnxruntime", "openvino", toy_runtime.NAME)
+GRAPHS = ("onnxruntime", "openvino", "litert", toy_runtime.NAME)
 ENGINES = ("tensorrt", "tensorrt_rtx")
 EVERY = pytest.mark.parametrize("name", KNOWN)
 OF_GRAPHS = pytest.mark.parametrize("name", GRAPHS)
+PROFILING = pytest.mark.parametrize(
+    "name",
+    [name for name in GRAPHS if name != "litert"],  # see `runtimes/litert`
+)
 
 
 @pytest.fixture(autouse=True)
@@ -71,7 +75,8 @@ def test_a_module_says_what_the_protocol_asks(name):
     assert module.LABEL
     assert "f32" in module.HINTS
     assert module.supports("f32")
-    assert "qdq" in module.FORMATS
+    assert ("qdq" in module.FORMATS) == (name != "litert")  # that one loads no ONNX
+    assert module.FORMATS
     assert all(isinstance(value, str) for setting in module.SETTINGS for value in setting)
 
 
@@ -114,7 +119,9 @@ def test_weights_alone_are_found_by_each_that_the_package_has(tmp_path, name):
     path = tmp_path / "graph.onnx"
     onnx.save(quantized_product(quantize_input=False), path)
     for target in find_runtime(name).LINT_TARGETS:
-        assert rules_of(path, target) == (set() if name == "toy" else {"weight-only"})
+        # In LiteRT such products are INT8: their activations have the ranges of each inference.
+        fine = name in ("toy", "litert")
+        assert rules_of(path, target) == (set() if fine else {"weight-only"})
 
 
 @OF_GRAPHS
@@ -160,7 +167,7 @@ def test_a_setting_of_nobody_is_refused(tmp_path, name):
         load_runtime(name, write_graph(tmp_path / "g.onnx"), options)
 
 
-@OF_GRAPHS
+@PROFILING
 def test_a_profiler_counts_every_inference_of_every_layer(tmp_path, name):
     require_installed(name)
     path = write_graph(tmp_path / "g.onnx")
@@ -177,6 +184,11 @@ def test_a_profiler_counts_every_inference_of_every_layer(tmp_path, name):
 def test_an_engine_has_no_profiler_and_the_message_says_where_its_kernels_are(tmp_path, name):
     with pytest.raises(InferenceError, match="edge-convnext inspect"):
         load_profiler(name, tmp_path / "model.engine", RuntimeOptions(), tmp_path)
+
+
+def test_litert_has_no_profiler_and_the_message_says_what_has(tmp_path):
+    with pytest.raises(InferenceError, match="benchmark_model --enable_op_profiling"):
+        load_profiler("litert", tmp_path / "model.tflite", RuntimeOptions(), tmp_path)
 
 
 @EVERY

@@ -74,7 +74,7 @@ class Lab:
         self.monkeypatch = monkeypatch
         monkeypatch.setattr(runner, "stage_key", self.key)
         self.everywhere("parity_result", self.parity)
-        self.everywhere("onnx_logits", lambda path, batches: ("onnx", path.name, batches))
+        self.everywhere("onnx_logits", lambda path, batches, _=None: ("onnx", path.name, batches))
         self.everywhere(
             "torch_logits", lambda weights, form, batches: ("torch", weights, form, batches)
         )

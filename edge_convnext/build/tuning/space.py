@@ -22,7 +22,7 @@ from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.runtimes.plan_rules import Way
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from edge_convnext.core.artifacts import PlacementName
     from edge_convnext.networks.protocol import NetworkFamily
@@ -39,6 +39,13 @@ __all__ = [
 
 REVISION = 2  # revision of the space; raise it when results of the old one no longer hold
 
+# Why a runtime gets no graph of a format that it does not load.
+_ELSEWHERE: Mapping[GraphFormat, str] = {
+    "qdq": "only its own format is loaded there, and no ONNX graph",
+    "onnxruntime": "only ONNX Runtime loads its fused products",
+    "onnxruntime_dynamic": "only ONNX Runtime loads its fused products",
+    "litert": "only LiteRT loads its models",
+}
 _QUICK_FORMATS: tuple[GraphFormat, ...] = ("qdq", "onnxruntime")
 # Range estimators don't change latency; NNCF's others lie between the last two.
 ESTIMATORS: tuple[RangeEstimator, ...] = ("reconstruction", "minmax", "mean_quantile")
@@ -132,9 +139,12 @@ def gpu_plan(form: FormName, placement: PlacementName | None, batch: int) -> Pla
 
 def _why_not(plan: Plan, runtime: CpuRuntimeName, opset: int, family: NetworkFamily) -> str | None:
     module = find_runtime(runtime)
-    if plan.format != "qdq":
-        if plan.format not in module.FORMATS:
-            return "only ONNX Runtime loads its fused products"
+    if plan.format not in module.FORMATS:
+        return _ELSEWHERE[plan.format]
+    if plan.format == "litert":
+        if plan.activation_type == "uint8":
+            return "LiteRT takes its ranges from each inference: the same model as int8"
+    elif plan.format != "qdq":
         # Of a family by roles `raw` may have products of matrices too: the graph itself tells.
         if family.placer == "nncf" and plan.form in family.forms_of_convolutions:
             return "a form of convolutions has no products to fuse"

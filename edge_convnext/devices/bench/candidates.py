@@ -9,12 +9,19 @@ from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.devices.int8_support import saturates
 from edge_convnext.measure.candidates import Candidate, merge_settings
 from edge_convnext.report.described import LeftOutReport
-from edge_convnext.runtimes.load import exact_settings, find_runtime, has_bf16, hints_here
+from edge_convnext.runtimes.load import (
+    exact_settings,
+    find_runtime,
+    has_bf16,
+    hints_here,
+    install_command,
+    runtime_names,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from edge_convnext.core.artifacts import RuntimeName
+    from edge_convnext.core.artifacts import GraphFormat, RuntimeName
     from edge_convnext.devices.bench.engines import BuiltEngine
     from edge_convnext.devices.bundle import Unpacked
     from edge_convnext.devices.bundle.manifest import BundledGraph
@@ -29,6 +36,8 @@ __all__ = [
     "list_candidates",
     "list_hints",
 ]
+
+_USUAL: GraphFormat = "qdq"
 
 
 def list_candidates(
@@ -73,17 +82,36 @@ def cpu_candidates(
 
 
 def fused_for_others(unpacked: Unpacked, runtimes: Sequence[RuntimeName]) -> list[LeftOutReport]:
-    """List the CPU graphs that are written for one runtime, in each that does not load them."""
-    return [
+    """List the CPU graphs that are written for one runtime, in each that does not load them.
+
+    A model in a format of its own is listed where no runtime loads it; that others don't is plain.
+    """
+    graphs = [graph for graph in unpacked.manifest.graphs if graph.kind == "cpu"]
+    fused = [
         LeftOutReport(
             artifact=f"{graph.name} {runtime}",
             reason=f"its products are fused for ONNX Runtime, and {find_runtime(runtime).LABEL} "
             "does not load those",
         )
         for runtime in runtimes
-        for graph in unpacked.manifest.graphs
-        if graph.kind == "cpu" and graph.format not in find_runtime(runtime).FORMATS
+        for graph in graphs
+        if _USUAL in find_runtime(runtime).FORMATS
+        and graph.format not in (*find_runtime(runtime).FORMATS, *_own_formats())
     ]
+    return fused + [
+        LeftOutReport(
+            artifact=graph.name,
+            reason=f"{find_runtime(own).LABEL} is not measured here; {install_command(own)}",
+        )
+        for graph in graphs
+        if (own := _own_formats().get(graph.format)) and own not in runtimes
+    ]
+
+
+def _own_formats() -> dict[GraphFormat, RuntimeName]:
+    """The runtime of each format that is no ONNX graph."""
+    names = (one for one in runtime_names("graphs") if _USUAL not in find_runtime(one).FORMATS)
+    return {format: name for name in names for format in find_runtime(name).FORMATS}
 
 
 def engine_candidate(engine: BuiltEngine) -> Candidate:

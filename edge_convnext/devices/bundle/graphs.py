@@ -7,11 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast, get_args
 
-from edge_convnext.core.artifacts import ARM_GRAPH, CPU_FOLDER, GPU_FOLDER, Precision
+from edge_convnext.core.artifacts import (
+    ARM_GRAPH,
+    CPU_FOLDER,
+    GPU_FOLDER,
+    TFLITE_SUFFIX,
+    Precision,
+)
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bundle.manifest import BundledGraph, GraphKind
 from edge_convnext.graph.file import fixed_batch, read_proto
+from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.runtimes.load import RUNTIMES
 from edge_convnext.runtimes.metadata import read_metadata
 
@@ -35,7 +42,7 @@ class FoundGraph:
 
 
 def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
-    """List the graphs that a build published: `model.*.onnx`, and those in `cpu/` and `gpu/`.
+    """List the models that a build published: `model.*`, and those in `cpu/` and `gpu/`.
 
     A board measures which of them it uses: it may lack the runtime that won in the build.
 
@@ -50,6 +57,11 @@ def find_candidates(build_dir: Path, report: Report) -> tuple[FoundGraph, ...]:
         _describe(path, f"model.{precision}.onnx", "cpu", report)
         for precision in get_args(Precision)
         if (path := build_dir / f"model.{precision}.onnx").is_file()
+    ]
+    found += [
+        _describe(path, path.name, "cpu", report)
+        for precision in get_args(Precision)
+        if (path := build_dir / f"model.{precision}{TFLITE_SUFFIX}").is_file()
     ]
     found += [
         _describe(path, f"{CPU_FOLDER}/{path.name}", "cpu", report)
@@ -107,6 +119,8 @@ def _check_self_contained(path: Path) -> None:
     Raises:
         ArtifactError: It does, or is no ONNX graph.
     """
+    if is_tflite_file(path):  # one file by its nature
+        return
     proto = read_proto(path, weights=False)
     if any(tensor.data_location == tensor.EXTERNAL for tensor in proto.graph.initializer):
         raise ArtifactError(

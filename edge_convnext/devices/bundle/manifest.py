@@ -18,6 +18,7 @@ from pydantic_core.core_schema import int_schema
 
 from edge_convnext.core.artifacts import (
     MAX_IMAGE_SIZE,
+    TFLITE_SUFFIX,
     GraphFormat,
     Interpolation,
     Precision,
@@ -69,12 +70,13 @@ TENSORS = "evaluation/images.npy"
 IMAGES = "evaluation/images"
 
 EvaluationKind = Literal["images", "tensors", "none"]
-# cpu: portable Q/DQ with a float32 body, or ONNX Runtime's fused products. typed20: float16 body,
-# opset 20, for TensorRT 10 and later and for RTX. opset17: float32 body, for TensorRT 8.6.
+# cpu: portable Q/DQ with a float32 body, ONNX Runtime's fused products, or a model of LiteRT's.
+# typed20: float16 body, opset 20, for TensorRT 10 and later and for RTX. opset17: float32 body, for
+# TensorRT 8.6.
 GraphKind = Literal["cpu", "typed20", "opset17"]
 
 # Only data: nothing that a shell, Python or a loader would run.
-_SUFFIXES = (".json", ".yaml", ".csv", ".npy", ".onnx", *IMAGE_SUFFIXES)
+_SUFFIXES = (".json", ".yaml", ".csv", ".npy", ".onnx", TFLITE_SUFFIX, *IMAGE_SUFFIXES)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 _MAX_NAME = 200
 

@@ -17,6 +17,7 @@ from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.provenance import require_of_build, require_whole_engine
 from edge_convnext.devices.deploy.served import choose_for_onnxruntime
 from edge_convnext.graph.file import fixed_batch, read_proto
+from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
 from edge_convnext.report.contract import Report
 from edge_convnext.report.guessing import warn_of_guessing
 from edge_convnext.runtimes.tensorrt.api import TENSORRTS, TensorRt
@@ -35,9 +36,10 @@ __all__ = [
     "read_tensors",
 ]
 
-Kind = Literal["tensorrt", "tensorrt_rtx", "onnx"]
+Kind = Literal["tensorrt", "tensorrt_rtx", "onnx", "litert"]
 
-_LABELS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX", "onnx": "ONNX"}
+_LABELS = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX", "onnx": "ONNX",
+           "litert": "LiteRT"}  # fmt: skip
 _TYPES = {1: "float32", 10: "float16", 2: "uint8"}  # of TensorProto
 
 
@@ -52,7 +54,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Deployable:
-    """An engine or an ONNX graph of a build."""
+    """An engine, an ONNX graph or a LiteRT model of a build."""
 
     path: Path
     kind: Kind
@@ -123,10 +125,13 @@ def choose_model(
             return Choice(*raced, warning)
         best = min(found[kind], key=lambda path: (not _is_of(path, wanted), _order(path)))
         return Choice(best, _why(best, ship, wanted, len(found[kind])), warning)
-    what = "graph for TensorRT" if for_gpu else "engine"
+    what, how = "engine", "--target rtx, or with TensorRT on the board it is for"
+    if for_gpu:
+        what = "graph for TensorRT"
+    elif kinds == ("litert",):
+        what, how = "LiteRT model", "with the extra litert installed, for --target cpu"
     raise ArtifactError(
-        f"{folder}: no {what} that this format can use; build one (--target rtx, or with TensorRT "
-        "on the board it is for), or pass --model"
+        f"{folder}: no {what} that this format can use; build one ({how}), or pass --model"
     )
 
 
@@ -157,7 +162,7 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
     """Read a file's preprocessing and classes.
 
     Args:
-        path: ONNX file, or engine with its JSON file.
+        path: ONNX or LiteRT file, or engine with its JSON file.
         folder: Folder of the build.
 
     Raises:
@@ -165,7 +170,9 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
     """
     kind = _kind_of(path)
     fields: dict[str, Any] = {}
-    if kind == "onnx":
+    if kind == "litert":
+        carried = read_carried(path)
+    elif kind == "onnx":
         proto = read_proto(path, weights=False)
         carried = {entry.key: entry.value for entry in proto.metadata_props}
     else:
@@ -187,7 +194,7 @@ def read_deployable(path: Path, folder: Path) -> Deployable:
         version_compatible=bool((fields.get("flags") or {}).get("version_compatible")),
         onnx_sha256=fields.get("onnx_sha256"),
         precision=precision if isinstance(precision, str) else None,
-        batch=fixed_batch(path) if kind == "onnx" else fields.get("batch"),
+        batch=fixed_batch(path) if kind in ("onnx", "litert") else fields.get("batch"),
         compute_capabilities=tuple(map(str, fields.get("compute_capabilities") or ())),
     )
 
@@ -212,12 +219,14 @@ def read_tensors(model: Deployable, folder: Path) -> tuple[Tensor, Tensor]:
 
 
 def _models(folder: Path) -> Iterator[Path]:
-    for pattern in ("*.engine", "*.onnx", "cpu/*.onnx", "gpu/*.engine", "gpu/*.onnx"):
+    for pattern in ("*.engine", "*.onnx", "*.tflite", "cpu/*.onnx", "gpu/*.engine", "gpu/*.onnx"):
         yield from sorted(folder.glob(pattern))
 
 
 def _kind_of(path: Path) -> Kind:
     """Kind of a file. A JSON file without a runtime is of an old engine of TensorRT for RTX."""
+    if is_tflite_file(path):
+        return "litert"
     if path.suffix != ".engine":
         return "onnx"
     runtime = _read_sidecar(path).get("runtime", "tensorrt_rtx")

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import ModelInfo
     from edge_convnext.devices.deploy.facts import Deployable
 
-__all__ = ["PREPARE", "reads_images", "to_prepare", "write_program", "write_text"]
+__all__ = [
+    "PREPARE", "reads_images", "to_prepare", "to_prepared_program", "write_program", "write_text",
+]  # fmt: skip
 
 PREPARE = "prepare.py"
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -46,6 +48,11 @@ def to_prepare(facts: Deployable, images_type: str) -> str:
         facts: Facts about the model.
         images_type: Type of its input: "float32", "float16" or "uint8".
     """
+    return to_prepared_program(PREPARE, facts, images_type)
+
+
+def to_prepared_program(name: str, facts: Deployable, images_type: str = "float32") -> str:
+    """A Python template with the code of the pixels and what it needs to know of the model."""
     fields = {
         "in_channels": facts.info.in_channels,
         "preprocess": asdict(facts.info.preprocess),
@@ -53,7 +60,7 @@ def to_prepare(facts: Deployable, images_type: str) -> str:
         "images_layout": facts.metadata.get("images_layout"),
     }
     model = f"MODEL = {pformat(fields, width=88)}\n"
-    return _with_pixels(PREPARE).replace(_MODEL, model)
+    return _with_pixels(name).replace(_MODEL, model)
 
 
 def write_program(facts: Deployable, folder: Path, kind: Literal["python", "cpp"]) -> None:

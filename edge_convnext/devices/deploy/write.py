@@ -21,6 +21,7 @@ from edge_convnext.devices.deploy.facts import (
     read_deployable,
     read_tensors,
 )
+from edge_convnext.devices.deploy.litert import write_litert_program
 from edge_convnext.devices.deploy.programs import (
     PREPARE,
     reads_images,
@@ -33,13 +34,14 @@ from edge_convnext.report.contract import Report
 
 __all__ = ["DeployFormat", "choose_for", "write_deployment"]
 
-DeployFormat: TypeAlias = Literal["python", "cpp", "triton", "deepstream"]
+DeployFormat: TypeAlias = Literal["python", "cpp", "triton", "deepstream", "litert"]
 
 _KINDS: dict[DeployFormat, tuple[Kind, ...]] = {
     "python": ("tensorrt", "tensorrt_rtx"),
     "cpp": ("tensorrt", "tensorrt_rtx"),
     "triton": ("tensorrt", "onnx"),
     "deepstream": ("onnx",),
+    "litert": ("litert",),
 }
 
 
@@ -61,8 +63,8 @@ def write_deployment(
 
     Args:
         folder: Folder that `edge-convnext build` wrote.
-        kind: Python script or C++ program with TensorRT alone, Triton model repository, or what
-            DeepStream's nvinfer needs.
+        kind: Python script or C++ program with TensorRT alone, Triton model repository, what
+            DeepStream's nvinfer needs, or a Python script and Android's assets with LiteRT alone.
         output: New or empty folder.
         model: Engine or ONNX file, read or not; None takes what the verdict ships.
         max_batch: Largest batch of a model of Triton's or DeepStream's with a free batch.
@@ -84,20 +86,7 @@ def write_deployment(
     else:
         named = Path(model) if model else choose_for(kind, folder).path
         facts = read_deployable(named, folder)
-    if kind == "deepstream" and facts.kind != "onnx":
-        raise ArtifactError(
-            f"{facts.path}: an engine, and deepstream takes a graph, which gets its normalisation; "
-            "pass --model with an .onnx file of gpu/"
-        )
-    if kind != "triton" and facts.kind not in _KINDS[kind]:
-        raise ArtifactError(
-            f"{facts.path}: not an engine, and {kind} runs engines; pass --model ENGINE"
-        )
-    if kind != "triton" and not reads_images(facts):
-        raise ArtifactError(
-            f"{facts.path}: takes {facts.info.in_channels} channels, and {kind} reads image "
-            "files (3: RGB, 1: grey); deploy it with --format triton"
-        )
+    _require_usable(facts, kind)
     _require_new(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +99,8 @@ def write_deployment(
                 _write_triton(facts, folder, made, max_batch, queue_delay_us)
             elif kind == "deepstream":
                 write_deepstream(facts, made, max_batch)
+            elif kind == "litert":
+                write_litert_program(facts, made)
             else:
                 write_program(facts, made, kind)
             if output.exists():
@@ -121,6 +112,32 @@ def write_deployment(
             f"{output}: can't be written ({error.strerror}); {room}choose another --out"
         ) from error
     return tuple(path.relative_to(output) for path in sorted(output.rglob("*")) if path.is_file())
+
+
+def _require_usable(facts: Deployable, kind: DeployFormat) -> None:
+    """Refuse a model of another kind than the format runs, or that takes no images."""
+    if kind == "deepstream" and facts.kind != "onnx":
+        raise ArtifactError(
+            f"{facts.path}: an engine, and deepstream takes a graph, which gets its normalisation; "
+            "pass --model with an .onnx file of gpu/"
+        )
+    if kind == "litert" and facts.kind != kind:
+        raise ArtifactError(
+            f"{facts.path}: no LiteRT model, which {kind} runs; pass --model with a .tflite file"
+        )
+    if kind == "triton" and facts.kind == "litert":
+        raise ArtifactError(
+            f"{facts.path}: Triton runs no LiteRT models; pass --model with an .onnx model"
+        )
+    if kind != "triton" and facts.kind not in _KINDS[kind]:
+        raise ArtifactError(
+            f"{facts.path}: not an engine, and {kind} runs engines; pass --model ENGINE"
+        )
+    if kind != "triton" and not reads_images(facts):
+        raise ArtifactError(
+            f"{facts.path}: takes {facts.info.in_channels} channels, and {kind} reads image "
+            "files (3: RGB, 1: grey); deploy it with --format triton"
+        )
 
 
 def _require_new(output: Path) -> None:

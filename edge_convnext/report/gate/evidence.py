@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_convnext.core.artifacts import Precision
+from edge_convnext.core.artifacts import TFLITE_SUFFIX, Precision, file_of
 from edge_convnext.core.class_names import composed
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
@@ -130,7 +130,9 @@ def read_evidence(path: Path) -> Evidence:
             f"{path}: is a build of FP32, which is the reference itself; gate one of INT8"
         )
     named = {file.path for file in report.outputs}
-    model = f"model.{precision}.onnx"
+    chosen = file_of(report.benchmark.chosen or "") if report.benchmark else ""
+    lite = f"model.{precision}{TFLITE_SUFFIX}"
+    model = lite if chosen == lite else f"model.{precision}.onnx"
     if report.board is None:
         _require_evaluation(path, report)
         if missing := {model, PREDICTIONS} - named:

@@ -35,7 +35,7 @@ def test_plans_that_are_wrong_where_they_run_are_sifted_out_before_a_race(monkey
     right, wrong = Plan("conv", "inner"), Plan("linear", "inner")
     asked = []
 
-    def check(runner, one, floating, images, machine):
+    def check(runner, one, floating, images, machine, portable):
         asked.append((one, floating, images, machine))
         return SimpleNamespace(wrong="16 dB" if one == "linear" else None)
 
@@ -43,7 +43,10 @@ def test_plans_that_are_wrong_where_they_run_are_sifted_out_before_a_race(monkey
     made = Lab.__new__(Lab)
     made.runner, made.runtime, made.machine = SimpleNamespace(track=untracked), "toy", "this one"
     made.option = lambda graphs, plan, hint: plan.form
-    lineages = [SimpleNamespace(plan=one, before=lambda stage: stage) for one in (right, wrong)]
+    lineages = [
+        SimpleNamespace(plan=one, stands_for=None, before=lambda stage: stage)
+        for one in (right, wrong)
+    ]
     assert made.sift(SimpleNamespace(quantized=lineages), "few") == {wrong: "16 dB"}
     assert asked == [(form, quantize.STAGE, "few", "this one") for form in ("conv", "linear")]
 

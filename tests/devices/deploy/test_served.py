@@ -136,3 +136,27 @@ def test_what_a_report_below_guessing_says_goes_with_the_choice(tmp_path):
     assert "INT8 is right in 0.00 %" in choose_model(tmp_path, ("onnx",)).warning
     named = choose_model(tmp_path, ("onnx",), tmp_path / "model.int8.onnx")
     assert "INT8 is right in 0.00 %" in named.warning
+
+
+def test_where_litert_won_the_usual_names_are_those_of_the_first_runtime_of_onnx(tmp_path):
+    from edge_convnext.build.entrants import Choice
+    from edge_convnext.build.outputs import list_models
+
+    def option(name, precision, runtime):
+        model = SimpleNamespace(path=tmp_path / name, precision=precision)
+        return SimpleNamespace(digest=name, model=model, runtime=runtime)
+
+    chosen, best = option("l.tflite", "int8", "litert"), option("conv.onnx", "fp32", "openvino")
+    of_ort, of_openvino = (
+        option(f"{one}.onnx", "int8", one) for one in ("onnxruntime", "openvino")
+    )
+    other = option("f.tflite", "fp32", "litert")
+    each = [of_ort, best, of_openvino, other, chosen]
+    files, _ = list_models(Choice(chosen, best, (), each), (), ())
+    assert {name: path.name for name, path in files.items()} == {
+        "model.fp32.onnx": "conv.onnx",
+        "model.int8.tflite": "l.tflite",
+        "model.int8.onnx": "onnxruntime.onnx",
+        "cpu/int8.openvino.onnx": "openvino.onnx",
+        "model.fp32.tflite": "f.tflite",
+    }

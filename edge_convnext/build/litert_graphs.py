@@ -1,0 +1,82 @@
+"""Graphs of a build in the format of LiteRT: the float in its plan's form, and the last INT8 step.
+
+A network may have an operation that can't be written for LiteRT. Where nobody asked for LiteRT by
+name, it is left out then, and the report says why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edge_convnext.build.lineage import Lineage
+from edge_convnext.core.errors import ExportError
+from edge_convnext.networks.plans import float_plan
+from edge_convnext.stages import write_litert
+
+if TYPE_CHECKING:
+    from edge_convnext.build.runner import Runner
+    from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.core.step import Images, Step
+    from edge_convnext.networks.plans import Plan
+
+__all__ = ["litert_float", "litert_step", "own_float_plan"]
+
+_RUNTIME = "litert"
+
+
+def own_float_plan(plan: Plan) -> Plan:
+    """The plan of the float model beside the INT8 one of `plan`, in the same format."""
+    return replace(float_plan(plan.form, "fp32"), format=plan.format)
+
+
+def litert_float(runner: Runner, plan: Plan, begun: Lineage, samples: Images) -> Lineage | str:
+    """Write the float graph of a plan's form for LiteRT, and check its logits there.
+
+    Args:
+        runner: Runner of this build.
+        plan: Plan of the INT8 model.
+        begun: Lineage of the float graph in its form.
+        samples: Real images for the parity check.
+
+    Returns:
+        The lineage, or why it can't be written.
+
+    Raises:
+        ExportError: It can't be, and the recipe asks for LiteRT by name.
+    """
+    try:
+        step = litert_step(runner, begun.body, begun.body, samples)
+    except ExportError as error:
+        if runner.recipe.runtime == _RUNTIME:
+            raise
+        return str(error)
+    return Lineage(own_float_plan(plan), (*begun.steps, step))
+
+
+def litert_step(
+    runner: Runner, model: Step[OnnxModel], reference: Step[OnnxModel], samples: Images
+) -> Step[OnnxModel]:
+    """Write a graph for LiteRT, and compare its logits there with the float graph's.
+
+    Args:
+        runner: Runner of this build.
+        model: Graph to write.
+        reference: Float graph that it was made from, or itself.
+        samples: Real images for the check.
+    """
+    before = model.value
+    stem = before.path.name.removesuffix(".onnx")
+    made = runner.graph(
+        write_litert.STAGE,
+        before,
+        lambda output: write_litert.write_litert(before, output),
+        file=f"{stem}.tflite",
+        what=f"writing the {before.form} form for LiteRT",
+        compare_with=reference.value,
+        samples=samples,
+        exact=before.precision != "int8",
+        runtime=_RUNTIME,
+        key={"model": model.digest, "reference": reference.digest},
+    )
+    return replace(made, reason=model.reason)

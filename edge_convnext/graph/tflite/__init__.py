@@ -1,0 +1,1 @@
+"""LiteRT's files (`.tflite`): written from ONNX graphs by this package, without TensorFlow."""

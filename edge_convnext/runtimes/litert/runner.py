@@ -1,0 +1,162 @@
+"""LiteRT on the CPU, with XNNPACK: the interpreter of `ai-edge-litert`.
+
+Models take images with the channels last. The interpreter works on one batch size at a time; with
+another number of images it is prepared anew.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.third_party import import_litert, read_version
+from edge_convnext.graph.file import read_proto
+from edge_convnext.graph.tflite.write import to_tflite
+from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
+from edge_convnext.runtimes.interface import (
+    RuntimeInfo,
+    RuntimeOptions,
+    as_logits,
+    check_settings,
+    infer_in_pieces,
+    one_line,
+    require_file,
+    require_one_input,
+    usable_cores,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["LiteRt"]
+
+_PACKAGE = "ai_edge_litert"
+_SETTINGS: frozenset[str] = frozenset()  # it has none that a recipe may state
+_SIDES = 4  # axes of a batch of images
+_MOST_BYTES = 2 << 30  # of all tensors of one image, as of ONNX graphs (`graph.safety`)
+# The interpreter's own; the others come of a file that is whole and no model that a build writes.
+_FAILURES = (LookupError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError)
+
+
+class LiteRt:
+    """A model in LiteRT's interpreter, which hands it to XNNPACK.
+
+    Raises:
+        MissingDependencyError: ai-edge-litert is not installed.
+        ArtifactError: There is no such file, or it is damaged.
+        InferenceError: LiteRT can't load it, or another float type was requested.
+    """
+
+    def __init__(self, path: Path, options: RuntimeOptions) -> None:
+        if options.precision_hint not in (None, "f32"):
+            raise InferenceError("LiteRT computes floats in float32 here; pass --hint f32")
+        interpreter = import_litert().Interpreter
+        self._path = require_file(path)
+        self._version = read_version(_PACKAGE) or "unknown"
+        self._threads = options.threads or usable_cores()
+        check_settings(options, _SETTINGS, "LiteRT")
+        self._batch = options.static_batch
+        try:
+            self._interpreter: Any = interpreter(**_source(path), num_threads=self._threads)
+            _require_moderate(self._interpreter.get_tensor_details(), path)
+            inputs = self._interpreter.get_input_details()
+            require_one_input(len(inputs), path)
+            self._input = int(inputs[0]["index"])
+            self._output = int(self._interpreter.get_output_details()[0]["index"])
+            sizes = [int(size) for size in inputs[0]["shape"]]
+            if len(sizes) != _SIDES or inputs[0]["dtype"] != np.float32:
+                raise InferenceError(
+                    f"{path}: takes {inputs[0]['dtype'].__name__}{sizes}, not images "
+                    "float32[N, H, W, C]; build it again"
+                )
+            self._sides: tuple[int, ...] = tuple(sizes[1:])
+            self._prepared_for = 0
+            self._prepare_for(self._batch or 1)
+        except _FAILURES as error:
+            raise InferenceError(
+                f"{path}: LiteRT {self._version} can't load this model ({one_line(error)})"
+            ) from error
+
+    def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run float32[N, C, H, W], or what `prepare` made of it, to logits float32[N, classes]."""
+        if self._is_laid(images):
+            return self._run_laid(images)
+        height, width, channels = self._sides
+        shape = (self._batch, channels, height, width)
+        return infer_in_pieces(self._run, images, shape, str(self._path))
+
+    def prepare(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Move the channels to the end, so that `infer` has nothing to do."""
+        laid = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+        return laid if self._is_laid(laid) else images
+
+    def describe(self) -> RuntimeInfo:
+        """Describe the version and the options in force."""
+        return RuntimeInfo(
+            name="litert",
+            version=self._version,
+            threads=self._threads,
+            batch=self._batch,
+            options={"delegate": "XNNPACK"},
+        )
+
+    def _is_laid(self, images: NDArray[np.float32]) -> bool:
+        """Whether images have the channels last already; of a cube it can't be told."""
+        height, width, channels = self._sides
+        if images.ndim != _SIDES or images.shape[1:] == (channels, height, width):
+            return False
+        fits = images.shape[1:] == self._sides and len(images) == (self._batch or len(images))
+        return bool(fits and len(images) and images.dtype == np.float32)
+
+    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._run_laid(np.ascontiguousarray(images.transpose(0, 2, 3, 1)))
+
+    def _run_laid(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        try:
+            self._prepare_for(len(images))
+            self._interpreter.set_tensor(self._input, images)
+            self._interpreter.invoke()
+            output = self._interpreter.get_tensor(self._output)
+        except _FAILURES as error:
+            raise InferenceError(
+                f"{self._path}: LiteRT {self._version} failed ({one_line(error)})"
+            ) from error
+        return as_logits(output, len(images), str(self._path))
+
+    def _prepare_for(self, count: int) -> None:
+        if count == self._prepared_for:
+            return
+        self._interpreter.resize_tensor_input(self._input, [count, *self._sides])
+        self._interpreter.allocate_tensors()
+        self._prepared_for = count
+
+
+def _require_moderate(tensors: Iterable[Mapping[str, Any]], path: Path) -> None:
+    """Refuse a model that takes more memory than a built one can, before any is allocated.
+
+    Raises:
+        InferenceError: It does.
+    """
+    taken = sum(
+        math.prod(max(1, int(size)) for size in one["shape"]) * np.dtype(one["dtype"]).itemsize
+        for one in tensors
+    )
+    if taken > _MOST_BYTES:
+        raise InferenceError(
+            f"{path}: takes {taken / 2**30:.1f} GiB for one image, more than a built model can; "
+            "pass a model that `edge-convnext build` wrote"
+        )
+
+
+def _source(path: Path) -> dict[str, Any]:
+    """A whole model, by its path so that it is mapped and not read; a graph is written first."""
+    if is_tflite_file(path):
+        read_carried(path)  # a damaged one may crash the process
+        return {"model_path": str(path)}
+    return {"model_content": to_tflite(read_proto(path))}
