@@ -48,3 +48,12 @@ def test_a_processor_is_read_if_there_is_one(tmp_path):
     assert read_processor(f"hf:{tmp_path}") == {"size": 64}
     path.write_text("{")
     assert read_processor(f"hf:{tmp_path}") is None
+
+
+def test_a_processor_in_that_of_a_model_comes_first_as_in_transformers(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text('{"size": 64}')
+    both = tmp_path / "processor_config.json"
+    both.write_text('{"image_processor": {"size": 96}}')
+    assert read_processor(f"hf:{tmp_path}") == {"size": 96}
+    both.write_text('{"processor_class": "Mine"}')
+    assert read_processor(f"hf:{tmp_path}") == {"size": 64}
