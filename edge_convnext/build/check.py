@@ -30,7 +30,7 @@ from edge_convnext.data.labels import order_by_file
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.data.splits import Splits, load_splits
 from edge_convnext.measure.answers import Answer, answer_with_torch
-from edge_convnext.measure.class_order import order_by_images, show_order
+from edge_convnext.measure.class_order import order_by_images, reorder, show_order
 from edge_convnext.measure.held import hold_against_chance
 from edge_convnext.measure.held_words import describe
 from edge_convnext.measure.settings import note_defaults, settle
@@ -179,7 +179,7 @@ class _Reader:
         answer = answer_with_torch(weights, _BATCH, self.recipe.benchmark.threads)
         if few.other_orders:
             source, seed = str(self.recipe.data.source), self.recipe.seed
-            suggest = suggester(weights, answer, seed, QUICK)
+            suggest = suggester(weights, answer, seed, QUICK, splits.val)
             try:
                 few = order_by_images(weights.info, few, answer, source, seed, suggest)
             except DataError as error:
@@ -189,12 +189,14 @@ class _Reader:
                 self.notes += (f"{error} (a build asks all {len(splits.val)} images).",)
                 return
         self._take(few)
-        self._hold_against_chance(few, answer, len(splits.val))
+        self._hold_against_chance(few, answer, reorder(splits.val, few.val.classes))
 
-    def _hold_against_chance(self, few: Splits, answer: Answer, total: int) -> None:
+    def _hold_against_chance(self, few: Splits, answer: Answer, pool: ImageSet) -> None:
         assert self.weights is not None
         settings, _ = settle(self.recipe, self.weights.info, self.weights.facts, few)
-        held = hold_against_chance(self.weights, few.val, self.recipe, settings, answer, QUICK)
+        held = hold_against_chance(
+            self.weights, few.val, self.recipe, settings, answer, QUICK, pool=pool
+        )
         self.order = held.order
         self.notes += held.notes
         if held.found is None:
@@ -203,7 +205,7 @@ class _Reader:
         told = describe(held.found, self.weights.info.classes)
         self.tried = next((one for one in held.notes if told in one), None)
         if self.tried is None:
-            self.tried = f"The float model {told}{_tell_sample(len(few.val), total)}."
+            self.tried = f"The float model {told}{_tell_sample(len(few.val), len(pool))}."
             self.notes += (self.tried,)
 
     def _take(self, splits: Splits) -> None:

@@ -39,6 +39,7 @@ def evaluate_options(
     images: ImageSet,
     runner: Runner,
     machine: str,
+    prepared: str = "",
 ) -> Evaluation:
     """Run the reference and every candidate over the evaluation set, in one pass.
 
@@ -48,6 +49,7 @@ def evaluate_options(
         images: The evaluation set.
         runner: Runner of this build; its cache keeps logits of equal graphs on equal images.
         machine: Fingerprint of this machine; another CPU may compute other logits.
+        prepared: Words on how the images are prepared, if not as the model states; for progress.
     """
     recipe, info = runner.recipe, weights.value.info
     own = {"artefact": weights.digest, "runtime": reference_runtime(weights.value)}
@@ -62,7 +64,8 @@ def evaluate_options(
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:
         loaded = {name: _load(name, options, weights.value, recipe) for name in names}
-        return _infer_all(loaded, images, info, recipe.evaluate.batch, runner.track)
+        what = f"evaluating {_name_runs(names)} on {len(images):,} images{prepared}"
+        return _infer_all(loaded, images, info, recipe.evaluate.batch, runner.track, what)
 
     found = runner.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
@@ -76,6 +79,13 @@ def evaluate_options(
         all(step.status == "cached" for step in found.values()),
         sum(step.seconds for step in found.values()),
     )
+
+
+def _name_runs(names: Sequence[str]) -> str:
+    """What runs, in words: `the float model and 3 candidates`."""
+    count = sum(name != _REFERENCE for name in names)
+    candidates = [f"{count} candidate{'s' if count > 1 else ''}"] if count else []
+    return " and ".join([*(["the float model"] if _REFERENCE in names else []), *candidates])
 
 
 def _load(name: str, options: Sequence[Candidate], weights: Weights, recipe: Recipe) -> Runtime:
@@ -92,6 +102,7 @@ def _infer_all(
     info: ModelInfo,
     batch: int,
     track: Track,
+    what: str,
 ) -> dict[str, Logits]:
     """Decode each batch once and give it to every runtime."""
     found: dict[str, Logits] = {}  # 4 bytes for each image, class and runtime
@@ -99,7 +110,7 @@ def _infer_all(
     # Several inferences per turn, so that one runtime's threads sleep before the next one starts.
     decoded = batch * _INFERENCES_PER_TURN
     batches = iter_batches(images.samples, info.preprocess, decoded, info.in_channels)
-    for part in track(batches, "evaluating", -(-len(images) // decoded)):
+    for part in track(batches, what, -(-len(images) // decoded)):
         for name, runtime in runtimes.items():
             logits = check_logits(runtime.infer(part), name)
             if name not in found:

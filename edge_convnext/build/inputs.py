@@ -26,7 +26,7 @@ from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import DataError, RecipeError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.core.origins import Fact
-from edge_convnext.core.progress import Track
+from edge_convnext.core.progress import Track, tell
 from edge_convnext.core.recipe import DIGITS, RANDOM, Recipe
 from edge_convnext.core.step import Step
 from edge_convnext.data.batches import Look
@@ -164,7 +164,7 @@ def prepare_inputs(
     )
     if on_read is not None:
         on_read(read)
-    held = _hold(recipe, read, judge_by)
+    held = _hold(recipe, read, judge_by, track)
     return replace(read, notes=(*notes, *held.notes))
 
 
@@ -183,8 +183,8 @@ def _read(
     return settings, tuple(dict.fromkeys(notes))
 
 
-def _hold(recipe: Recipe, read: Inputs, answer: Answer) -> Held:
-    """Check the model against guessing, or say why that is not done."""
+def _hold(recipe: Recipe, read: Inputs, answer: Answer, track: Track) -> Held:
+    """Check the model against guessing and tell what is doubtful; or say why that is not done."""
     if read.demo:
         return Held()  # trained here, on these classes
     if read.random:
@@ -193,7 +193,12 @@ def _hold(recipe: Recipe, read: Inputs, answer: Answer) -> Held:
         return Held(
             ("No labelled images: whether the model is better than guessing was not checked.",)
         )
-    return hold_against_chance(read.weights.value, read.evaluation, recipe, read.settings, answer)
+    held = hold_against_chance(
+        read.weights.value, read.evaluation, recipe, read.settings, answer, track=track
+    )
+    for note in held.notes:  # before the work, which takes minutes
+        tell(track, note)
+    return held
 
 
 def _answers(
@@ -218,7 +223,8 @@ def _answers(
         place = machine or environment()["fingerprint"]
         runner = Runner(cache, recipe, versions, track)
         asked = weights if way is None else _prepared_as(weights, way[0])
-        logits = evaluate_options((), asked, images, runner, place).reference.logits
+        prepared = "" if way is None else ", prepared otherwise"
+        logits = evaluate_options((), asked, images, runner, place, prepared).reference.logits
         answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
         return answers
 

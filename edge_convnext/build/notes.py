@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import ARM_GRAPH
-from edge_convnext.measure.to_report import licence_notes, skewed_notes
+from edge_convnext.measure.to_report import few_rounds_notes, licence_notes, skewed_notes
 from edge_convnext.report.contract import HALF_SEARCHED
 from edge_convnext.report.folder import gpu_graph_name
+from edge_convnext.report.speed_words import show_ratio
 from edge_convnext.report.stages import FallbackReport
 from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages import write_for_tensorrt
@@ -63,7 +64,8 @@ def list_notes(
     if minutes:
         wait = f", for which {minutes:g} minutes of waiting were not enough"
     notes += skewed_notes(timings, f"Repeat `build` on an idle machine{wait}.")
-    notes += [_fallback_note(one) for one in fallbacks]
+    notes += few_rounds_notes(recipe)
+    notes += [_fallback_note(one, timings) for one in fallbacks]
     return tuple(dict.fromkeys([*notes, *elsewhere, *inputs.notes]))
 
 
@@ -201,15 +203,16 @@ def _losses(found: Comparison) -> str:
     return f"drop {found.top1_drop_pp:.2f} pp, agreement {found.agreement_pct:.2f} %, {sqnr}"
 
 
-def _fallback_note(one: FallbackReport) -> str:
+def _fallback_note(one: FallbackReport, timings: BenchmarkResult | None) -> str:
     start = f"INT8 {one.graph} lost {one.top1_drop_before_pp:.2f} pp of top-1"
     if one.reason is not None:
         return f"{start}, and no fallback to float was looked for: {one.reason}."
     if one.kept_float is None or one.top1_drop_pp is None:
         return f"{start}, and no fallback to float holds the budget."
     cost = ""
-    if one.speedup_vs_full is not None:
-        cost = f", at {one.speedup_vs_full:.2f}x its speed"
+    if one.speedup_vs_full is not None and timings is not None:
+        ratio = show_ratio(one.speedup_vs_full, one.speedup_vs_full_ci95, timings)
+        cost = f", at {ratio} its speed" if ratio else ""
     halves = ""
     if one.searched_on == HALF_SEARCHED:
         halves = " Only half of the images that are added will be used to judge: add twice as many."

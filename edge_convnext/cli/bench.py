@@ -56,7 +56,8 @@ class Race:
         typer.Option(
             min=1,
             max=10_000,
-            help="Number of interleaved rounds. Default: 20. For a bundle: those of the build.",
+            help="Number of interleaved rounds; an interval needs 6. Default: 20. For a bundle: "
+            "those of the build.",
         ),
     ] = None
     hint: Annotated[
@@ -132,7 +133,8 @@ def bench(
         _profile(models, race, terminal)
     elif served.asked:
         config, track = _config(models, race), progress(terminal.silent)
-        serve(models, race.runtime, config, race.hint, served, track, terminal)
+        few = _tell_few_rounds(models, race, config, terminal)
+        serve(models, race.runtime, config, race.hint, served, track, terminal, few)
     else:
         _race(models, race, terminal)
 
@@ -243,19 +245,33 @@ def _config(models: Sequence[Path], race: Race) -> BenchmarkConfig:
     )
 
 
+def _tell_few_rounds(
+    models: Sequence[Path], race: Race, config: BenchmarkConfig, terminal: Terminal
+) -> list[str]:
+    """Say before the timings that so few rounds compare nothing; empty where they do."""
+    from edge_convnext.core.bounds import why_no_interval
+
+    alone = len(models) == 1 and race.runtime != "both"
+    few = None if alone else why_no_interval(config.rounds)
+    if few is not None:
+        note(few, terminal.silent)
+    return [] if few is None else [few]
+
+
 def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     from edge_convnext.measure.built_models import race_models
     from edge_convnext.measure.speed import speedup
     from edge_convnext.measure.to_report import report_row, skewed_notes
 
     config = _config(models, race)
+    few = _tell_few_rounds(models, race, config, terminal)
     with progress(terminal.silent) as track:
         result = race_models(models, race.runtime, config, race.hint, track)
     notes = skewed_notes(result, "Repeat `bench` on an idle machine.")
     if terminal.json:
         rows = [report_row(row, row.artifact).model_dump(mode="json") for row in result.rows]
         runtimes = [asdict(info) for info in result.runtimes]
-        print_json({"rows": rows, "runtimes": runtimes, "notes": notes})
+        print_json({"rows": rows, "runtimes": runtimes, "notes": [*few, *notes]})
         return
     for one in notes:
         note(one, terminal.quiet)
@@ -269,4 +285,4 @@ def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
         for row in result.rows
         if row.artifact != first
     }
-    print_rows(result.rows, Console(), ratios, skewed=bool(notes))
+    print_rows(result, Console(), ratios)

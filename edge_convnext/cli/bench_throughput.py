@@ -96,6 +96,7 @@ def serve(
     served: Served,
     bars: AbstractContextManager[Track],
     terminal: Terminal,
+    told: Sequence[str] = (),
 ) -> None:
     """Measure and print the throughput of built models.
 
@@ -107,6 +108,7 @@ def serve(
         served: Flags of the mode.
         bars: Progress of the rounds.
         terminal: Flags of the output.
+        told: Notes that were printed before, for the JSON.
     """
     from edge_convnext.core.contention import why_skewed
     from edge_convnext.measure.built_throughput import serve_models
@@ -121,11 +123,11 @@ def serve(
     )
     with bars as track:
         result = serve_models(models, runtime, config, hint, wanted, track)
-    skewed = why_skewed(result.other_load_pct)
+    skewed = why_skewed(result.other_load_pct, result.throttled_periods)
     notes = [f"During the timings {skewed}. Repeat `bench` on an idle machine."] if skewed else []
     if terminal.json:
         part = report_throughput(result, lambda one: one.name)
-        print_json({**part.model_dump(mode="json"), "notes": notes})
+        print_json({**part.model_dump(mode="json"), "notes": [*told, *notes]})
         return
     for one in notes:
         note(one, terminal.quiet)

@@ -115,10 +115,13 @@ def _build_here(
     """Search plans if that is asked for, then build."""
     from edge_convnext.build import pipeline
     from edge_convnext.core.heap import keep_heap
+    from edge_convnext.measure.to_report import few_rounds_notes
 
     keep_heap()
     if pipeline.is_demo(recipe):
         note(pipeline.DEMO_BANNER, silent)
+    for few in few_rounds_notes(recipe):  # before the work, which takes minutes
+        note(few, silent)
     on_read = show_read(silent)
     with progress(silent) as track:
         if tune != "off":

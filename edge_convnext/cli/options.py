@@ -199,7 +199,7 @@ _ROWS = (
         "benchmark.threads", "--threads", int, "Number of CPU threads. Default: all.", MEASURE,
         least=1, most=1024,
     ),
-    Flag("benchmark.rounds", "--rounds", int, "Number of interleaved rounds of the race.", MEASURE),
+    Flag("benchmark.rounds", "--rounds", int, "Rounds of the race; a verdict needs 6.", MEASURE),
     Flag(
         "evaluate.max_drop_pp", "--max-drop", float,
         "Largest drop of top-1 that may ship, in percentage points.", MEASURE,

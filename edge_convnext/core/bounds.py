@@ -15,6 +15,7 @@ from pydantic_core import core_schema
 
 from edge_convnext.core.artifacts import MAX_IMAGE_SIZE
 from edge_convnext.core.image_size import ImageSize, even_size, parse_size, show_size, sides_of
+from edge_convnext.core.intervals import FEWEST_FOR_MEDIAN
 
 __all__ = [
     "MAX_BATCH",
@@ -38,6 +39,7 @@ __all__ = [
     "Warmup",
     "batch_bytes",
     "size_of",
+    "why_no_interval",
     "why_too_large",
     "why_too_long",
 ]
@@ -107,6 +109,17 @@ def why_too_large(batch: int, channels: int, image_size: ImageSize) -> str | Non
     return (
         f"a batch of {batch} images of {size} px takes {needed / 1e9:.1f} "
         f"gigabytes, and at most {_MAX_BATCH_BYTES / 1e9:.1f} are taken for one; lower the batch"
+    )
+
+
+def why_no_interval(rounds: int) -> str | None:
+    """Say what a race of so few rounds can't show; None where there are enough."""
+    if rounds >= FEWEST_FOR_MEDIAN:
+        return None
+    return (
+        f"--rounds {rounds} is too few for a verdict on speed: with fewer than "
+        f"{FEWEST_FOR_MEDIAN} rounds a speed-up has no interval. Pass --rounds "
+        f"{FEWEST_FOR_MEDIAN} or more."
     )
 
 

@@ -10,12 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 __all__ = [
+    "FEWEST_FOR_MEDIAN",
     "images_to_settle",
     "median_interval",
     "paired_difference_interval",
     "paired_p_value",
     "proportion_interval",
 ]
+
+FEWEST_FOR_MEDIAN = 6  # values; with fewer `median_interval` has none at 95 %
 
 _MOST_IMAGES = 10_000_000  # beyond, "more images" is no advice
 _BISECTIONS = 60  # of an interval of width 2 at most: finer than float64's own steps near 1

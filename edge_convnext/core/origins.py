@@ -9,7 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-__all__ = ["Fact", "FactName", "Origin", "OriginKind"]
+__all__ = ["TRAINED_BY", "Fact", "FactName", "Origin", "OriginKind"]
+
+TRAINED_BY = "edge-convnext train"  # the source of weights that were trained here
 
 # Strongest first: what a user states for this run, what the files state, what is assumed.
 OriginKind = Literal[

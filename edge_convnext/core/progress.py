@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-__all__ = ["Track", "untracked"]
+__all__ = ["Track", "tell", "untracked"]
 
 T = TypeVar("T")
 
@@ -24,3 +24,9 @@ class Track(Protocol):
 def untracked(items: Iterable[T], what: str, total: int | None = None) -> Iterable[T]:
     """Show nothing."""
     return items
+
+
+def tell(track: Track, text: str) -> None:
+    """Show one line at once, where progress is shown."""
+    for _ in track((None,), text, 1):
+        pass

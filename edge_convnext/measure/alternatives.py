@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import Preprocess, ResizeMode
 from edge_convnext.measure.chance import beats
 
-__all__ = ["BGR", "Found", "Way", "find_better_way"]
+__all__ = ["BGR", "Found", "Trials", "Way", "find_better_way"]
 
 Way: TypeAlias = tuple[Preprocess, bool]  # preprocessing; True for channels in BGR order
 # Called with a way and a number n; bool[n]: which of the first n images are answered right.
@@ -29,6 +29,17 @@ _BYTES = ((0.0,) * 3, (1 / 255,) * 3)  # mean and std for pixels of 0..255 that 
 
 
 @dataclass(frozen=True)
+class Trials:
+    """Which settings are tried, and on how many images; or why none is."""
+
+    names: tuple[str, ...] = ()
+    n_images: int = 0
+    why_none: str = ""
+    left_out: tuple[str, ...] = ()  # settings that a build tries, and a check does not
+    trained_here: bool = False  # `train` states what the model was trained with
+
+
+@dataclass(frozen=True)
 class Found:
     """Preprocessing that is right far more often, with the counts before and after."""
 
@@ -37,6 +48,15 @@ class Found:
     after: int
     n_images: int
     tried: int  # number of ways that were tried
+
+    @property
+    def explains(self) -> bool:
+        """Whether it takes away at least half of the mistakes.
+
+        A model that was trained too little, or on other data, may surely be right more often in
+        some other way too, and stays poor. That is no sign of what it was trained with.
+        """
+        return 2 * (self.n_images - self.after) <= self.n_images - self.before
 
     def changed(self, now: Preprocess) -> tuple[str, ...]:
         """Names of the settings that differ from `now`, except the order of colours."""

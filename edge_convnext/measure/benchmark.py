@@ -24,6 +24,7 @@ import numpy as np
 from edge_convnext.core.bounds import why_too_large
 from edge_convnext.core.contention import largest_load_pct, other_load_pct, read_cpu_clock
 from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.intervals import FEWEST_FOR_MEDIAN
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_since
 from edge_convnext.measure.candidates import Candidate, load_candidate
@@ -54,7 +55,6 @@ __all__ = [
 
 # The smallest number whose 95 % interval does not reach from the smallest to the largest value.
 _LOADS = 9
-_FIRST_ROUNDS = 6  # the fewest that have a 95 % interval
 _MOST_BALLAST = 1 << 21  # bytes; enough to move the next load to other memory pages
 
 
@@ -210,10 +210,10 @@ def _time_narrowing(
     narrow: Callable[[BenchmarkResult], Collection[str]] | None,
 ) -> list[Turns]:
     """Time all candidates in the first rounds, and in the others those that `narrow` names."""
-    further = config.rounds - _FIRST_ROUNDS
+    further = config.rounds - FEWEST_FOR_MEDIAN
     if narrow is None or further <= 0:
         return _time(models, inputs, config, seed, track)
-    first = config.model_copy(update={"rounds": _FIRST_ROUNDS})
+    first = config.model_copy(update={"rounds": FEWEST_FOR_MEDIAN})
     times = _time(models, inputs, first, seed, track)
     rows = (
         make_row(one, len(inputs), model.describe().threads, own, None)

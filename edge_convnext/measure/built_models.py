@@ -129,7 +129,8 @@ def evaluate_model(
     if on_read is not None:
         on_read(settings, read)
     decoded = iter_batches(images.samples, info.preprocess, batch, info.in_channels)
-    batches = track(decoded, "evaluating", -(-len(images) // batch))
+    what = f"evaluating {path.name} on {len(images):,} images"
+    batches = track(decoded, what, -(-len(images) // batch))
     labels = labels_of(images)
     heard = Heard(model.runtime)
     accuracy = count_hits(heard, _advise(batches), labels, images.classes)

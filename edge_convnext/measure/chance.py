@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.intervals import paired_difference_interval, proportion_interval
 from edge_convnext.measure.assignment import assign
 
-__all__ = ["FEWEST_IMAGES", "Judgement", "beats", "judge"]
+__all__ = ["FEWEST_IMAGES", "MOST_CLASSES", "Judgement", "beats", "judge"]
 
 # Fewest images to refuse a model by, if their interval alone does not show that it is bad.
 FEWEST_IMAGES = 50
@@ -25,7 +25,7 @@ _FEWEST_TOLD = 10  # fewest images to say anything about
 # Share of the images that another order must gain for sure before the order in use is called wrong.
 # A poor model that mixes up some classes gains less.
 _FAR_BETTER = 0.05
-_MOST_CLASSES = 1000  # with more, the search for an order takes minutes
+MOST_CLASSES = 1000  # with more, the search for an order takes minutes
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def _find_order(
     not fit images that it was not made from.
     """
     hits = answers == labels
-    if num_classes > _MOST_CLASSES:
+    if num_classes > MOST_CLASSES or len(np.unique(answers)) == 1:  # one answer tells no order
         return None, int(hits.sum())
     first = _halve(labels)
     reordered = np.zeros(len(labels), np.bool_)

@@ -12,7 +12,7 @@ from edge_convnext.measure.speed import in_the_running, speedup
 from edge_convnext.networks.plans import plan_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.recipe import Recipe
@@ -28,6 +28,7 @@ __all__ = [
     "list_finalists",
     "list_left",
     "list_rivals",
+    "nearest_of_fastest",
     "within_budget",
 ]
 
@@ -52,14 +53,38 @@ def choose_option(
     own = _of_precision(options, precision, evaluation, max_drop_pp)
     if timings is None or not own:
         return own[0] if own else None
-    times = {option.name: timings.selecting_ms(option.name, batch) for option in own}
-    fastest = min(own, key=lambda option: times[option.name])
     if precision == "fp32" or evaluation is None:
-        return fastest
+        return min(own, key=lambda option: timings.selecting_ms(option.name, batch))
+    return nearest_of_fastest(own, timings, batch, lambda one: _nearness(one, evaluation))[0]
+
+
+def nearest_of_fastest(
+    options: Sequence[Candidate],
+    timings: BenchmarkResult,
+    batch: int,
+    nearness: Callable[[Candidate], float],
+) -> list[Candidate]:
+    """Order the candidates that are as fast as the fastest by how near they are to FP32.
+
+    Which of them wins a race is noise, and its nearness is not. As fast is what is within 5 %, and
+    not slower beyond the interval and what a load can explain, by the rounds that choose.
+
+    Args:
+        options: Timed candidates, at least one.
+        timings: Times of a race with all of them.
+        batch: Images per inference.
+        nearness: Nearness of a candidate to FP32; more is nearer.
+
+    Returns:
+        The nearest first, and of those that are as near the fastest.
+    """
+    times = {option.name: timings.selecting_ms(option.name, batch) for option in options}
     running = in_the_running(timings, list(times), batch)
-    most_ms = _TIE * times[fastest.name]
-    near = [option for option in own if option.name in running and times[option.name] <= most_ms]
-    return max(near, key=lambda option: (_nearness(option, evaluation), -times[option.name]))
+    most_ms = _TIE * min(times.values())
+    near = [
+        option for option in options if option.name in running and times[option.name] <= most_ms
+    ]
+    return sorted(near, key=lambda option: (-nearness(option), times[option.name]))
 
 
 def _nearness(option: Candidate, evaluation: Evaluation) -> float:

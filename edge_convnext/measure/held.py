@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from edge_convnext.core.artifacts import Weights
 from edge_convnext.core.errors import BadModelError
 from edge_convnext.core.origins import Fact
+from edge_convnext.core.progress import Track, tell, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data.images import ImageSet
 from edge_convnext.measure.answers import Answer, labels_of, sample_images
@@ -25,7 +26,7 @@ from edge_convnext.measure.held_words import (
     warn,
 )
 from edge_convnext.measure.settings import labels_file_of
-from edge_convnext.measure.suggest import THOROUGH, Effort, Suggestion, suggest_way
+from edge_convnext.measure.suggest import THOROUGH, Effort, Suggestion, plan_trials, suggest_way
 
 __all__ = ["Held", "hold_against_chance"]
 
@@ -48,10 +49,13 @@ def hold_against_chance(
     settings: Sequence[Fact],
     answer: Answer,
     effort: Effort = THOROUGH,
+    track: Track = untracked,
+    pool: ImageSet | None = None,
 ) -> Held:
     """Refuse a float model that is no better than guessing, or has its classes in another order.
 
-    A sample of some hundred images is used; if the model looks bad on it, all images.
+    A sample of some hundred images is used; if the model looks bad on it, all images. One answer
+    for all of the sample is bad enough: that is told at once.
 
     Args:
         weights: Unfolded weights.
@@ -60,6 +64,9 @@ def hold_against_chance(
         settings: Settled settings; a message names the source of one that should be changed.
         answer: Answers of the model.
         effort: Effort that may be spent on trying other preprocessing.
+        track: Shows what was found before more is looked at.
+        pool: All labelled images, where `evaluation` is a part of them: other preprocessing is
+            tried on some of these, so that a check and a build try it on the same.
 
     Raises:
         BadModelError: The model is bad; its one-line message has the order or setting that fits.
@@ -68,7 +75,10 @@ def hold_against_chance(
     images = sample_images(evaluation, recipe.seed)
     answers = answer(images, None)
     found = judge(answers, labels_of(images), info.num_classes)
-    if images is not evaluation and (found is None or found.bad):
+    if images is not evaluation and (found is None or (found.bad and found.one_answer is None)):
+        if found is not None:
+            told = describe(found, info.classes)
+            tell(track, f"the float model {told}: looking at all {len(evaluation):,}")
         images = evaluation
         answers = answer(images, None)
         found = judge(answers, labels_of(images), info.num_classes)
@@ -76,13 +86,19 @@ def hold_against_chance(
         return Held((tell_too_few(evaluation),))
     order = fitting_order(found, info.classes)
     better: Suggestion | None = None
+    all_images = evaluation if pool is None else pool
+    trials = plan_trials(weights, all_images, effort)
     if found.order is None and (found.bad or found.top1_pct < _GOOD_PCT):
-        better = suggest_way(weights, images, answer, recipe.seed, effort)
+        if found.bad and not trials.why_none:
+            told = describe(found, info.classes)
+            tell(track, f"the float model {told}: trying other preprocessing")
+        better = suggest_way(weights, all_images, answer, recipe.seed, effort)
     if not found.bad:
-        note = (explain_way(better.found, info, settings),) if better else ()
+        note = (explain_way(better.found, info, settings, trials),) if better else ()
         return Held((*warn(found, info.classes), *note), None, found)
     way = better.found if better else None
-    message = f"{info.weights_source}: {explain(found, info, order, way, labels_file_of(settings))}"
+    said = explain(found, info, order, way, labels_file_of(settings), trials)
+    message = f"{info.weights_source}: {said}"
     if not found.surely_bad:
         if found.one_answer is None and better is None:
             message = (

@@ -8,8 +8,8 @@ from edge_convnext.core.artifacts import ModelInfo
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.origins import Fact
 from edge_convnext.data.images import ImageSet
-from edge_convnext.measure.alternatives import Found
-from edge_convnext.measure.chance import FEWEST_IMAGES, Judgement
+from edge_convnext.measure.alternatives import BGR, Found, Trials
+from edge_convnext.measure.chance import FEWEST_IMAGES, MOST_CLASSES, Judgement
 
 __all__ = [
     "describe",
@@ -88,8 +88,18 @@ def explain(
     order: tuple[str, ...] | None,
     better: Found | None,
     labels: str | None = None,
+    trials: Trials | None = None,
 ) -> str:
-    """Words on what is wrong and what would fit; `labels` is the user's file with the order."""
+    """Words on what is wrong and what would fit.
+
+    Args:
+        found: The judgement of a bad model.
+        info: Facts on it.
+        order: An order of the classes that fits.
+        better: Preprocessing that surely is right more often.
+        labels: The user's file with the order of the classes.
+        trials: Settings that were tried; None: nothing was.
+    """
     start = describe(found, info.classes)
     if order is not None:
         would = 100.0 * found.reordered_hits / found.n_images
@@ -98,11 +108,37 @@ def explain(
             f"({name_order(order, info.classes)}): {_mend_order(labels)}"
         )
     if better is not None:
-        return f"{start}; {name_remedy(better, info)}"
+        return f"{start}; {name_remedy(better, info)}{_tell_rest(trials)}"
+    orders = "no other order of the classes does far better"
+    if info.num_classes > MOST_CLASSES:
+        orders = f"other orders of so many classes ({info.num_classes:,}) were not tried"
+    trained = "train it longer, or " if trials is not None and trials.trained_here else ""
     return (
-        f"{start}; no other order of the classes and no other preprocessing that was tried does "
-        "far better: pass the weights and the data that belong together"
+        f"{start}; {orders}, and {_tell_trials(trials)}: {trained}pass the weights and the data "
+        "that belong together"
     )
+
+
+def _tell_trials(trials: Trials | None) -> str:
+    if trials is None or trials.why_none:
+        why = f", for {trials.why_none}" if trials is not None else ""
+        return f"no other preprocessing was tried{why}"
+    tried = ", ".join(map(_in_words, trials.names))
+    return (
+        f"no other preprocessing that was tried does far better ({tried}, on {trials.n_images} "
+        f"images{_tell_rest(trials)})"
+    )
+
+
+def _tell_rest(trials: Trials | None) -> str:
+    """Words on what a build tries besides; empty where this tried all."""
+    if trials is None or not trials.left_out:
+        return ""
+    return f"; a build also tries {', '.join(map(_in_words, trials.left_out))}"
+
+
+def _in_words(name: str) -> str:
+    return "the order of the colours" if name == BGR else name
 
 
 def _mend_order(labels: str | None) -> str:
@@ -110,7 +146,9 @@ def _mend_order(labels: str | None) -> str:
     return f"write {trained} into {labels}" if labels else f"pass --labels FILE with {trained}"
 
 
-def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str:
+def explain_way(
+    better: Found, info: ModelInfo, settings: Iterable[Fact], trials: Trials | None = None
+) -> str:
     """A sentence on settings in use, stated or not, that other settings surely beat."""
     origins = {one.name: one.origin for one in settings}
     changed = better.changed(info.preprocess)
@@ -121,22 +159,35 @@ def explain_way(better: Found, info: ModelInfo, settings: Iterable[Fact]) -> str
     }
     by = f", stated by {', '.join(stated)}," if stated else ", which nothing states,"
     what = f"The {', '.join(changed)}{by}" if changed else "The order of the colours"
+    sure = "can't" if better.explains else "may not"
     return (
-        f"{what} can't be what the model was trained with: of {better.n_images} images "
-        f"{better.before} are answered right; {name_remedy(better, info)}."
+        f"{what} {sure} be what the model was trained with: of {better.n_images} images "
+        f"{better.before} are answered right; {name_remedy(better, info)}{_tell_rest(trials)}."
     )
 
 
 def name_remedy(better: Found, info: ModelInfo) -> str:
-    """Words on the flags to pass or the weights to change, and the accuracy that this gives."""
+    """Words on the flags to pass or the weights to change, and the accuracy that this gives.
+
+    What leaves most of the mistakes is told with that, and not called the cause.
+    """
     share = f"{100.0 * better.after / better.n_images:.2f} % of {better.n_images} are right"
     flags = better.flags(info.preprocess)
+    how = f"with {flags}"
+    if better.way[1]:
+        also = f" and {flags}" if flags else ""
+        how = f"with the colours in the order blue, green, red{also}"
+    if not better.explains:
+        return (
+            f"{share} {how}, the best of {better.tried} other ways; that leaves more than half of "
+            "the mistakes, so too little training or other data may be the cause: look up how the "
+            "model was trained"
+        )
     if not better.way[1]:
-        return f"{share} with {flags}: pass that"
-    also = f" and {flags}" if flags else ""
+        return f"{share} {how}: pass that"
     return (
-        f"{share} with the colours in the order blue, green, red{also}: these weights were trained "
-        "on images as OpenCV reads them; swap the input channels of their first convolution"
+        f"{share} {how}: these weights seem trained on images as OpenCV reads them; swap the input "
+        "channels of their first convolution"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from edge_convnext.core.contention import QUIET_PCT, CpuClock, other_load_pct, read_cpu_clock
-from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.progress import Track, tell, untracked
 
 __all__ = ["Watch", "measure_load", "race_in_quiet", "tell_load", "wait_until_quiet"]
 
@@ -68,8 +68,7 @@ def tell_load(track: Track, remedy: str, watch: Watch | None = None) -> None:
     watch = watch or Watch()
     load = _look(watch.now() + _GLANCE_S, watch)
     if load is not None and load > QUIET_PCT:
-        for _ in track((None,), f"other programs take {load:.0f} % of the CPU: {remedy}", 1):
-            pass
+        tell(track, f"other programs take {load:.0f} % of the CPU: {remedy}")
 
 
 def measure_load(watch: Watch | None = None) -> float | None:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import Weights
+from edge_convnext.core.origins import TRAINED_BY
 from edge_convnext.data.calibration import draw_calibration
 from edge_convnext.data.images import ImageSet
-from edge_convnext.measure.alternatives import BGR, Found, Way, find_better_way
+from edge_convnext.measure.alternatives import BGR, Found, Trials, Way, find_better_way
 from edge_convnext.measure.answers import Answer, labels_of
 from edge_convnext.networks.family import family_of
 
@@ -22,6 +23,7 @@ __all__ = [
     "Effort",
     "Suggest",
     "Suggestion",
+    "plan_trials",
     "suggest_way",
     "suggester",
 ]
@@ -55,9 +57,51 @@ class Suggestion:
 Suggest: TypeAlias = Callable[[ImageSet, Sequence[NDArray[np.int64]]], Suggestion | None]
 
 
-def suggester(weights: Weights, answer: Answer, seed: int, effort: Effort = THOROUGH) -> Suggest:
-    """Bind `suggest_way` to one model, for callers that know only images and orders."""
-    return lambda images, places: suggest_way(weights, images, answer, seed, effort, places)
+def suggester(
+    weights: Weights,
+    answer: Answer,
+    seed: int,
+    effort: Effort = THOROUGH,
+    pool: ImageSet | None = None,
+) -> Suggest:
+    """Bind `suggest_way` to one model, for callers that know only images and orders.
+
+    `pool` has the images to draw from where a caller knows only a part of them.
+    """
+    return lambda images, places: suggest_way(
+        weights, images if pool is None else pool, answer, seed, effort, places
+    )
+
+
+def plan_trials(weights: Weights, images: ImageSet, effort: Effort = THOROUGH) -> Trials:
+    """Say which settings are tried on how many images.
+
+    What `edge-convnext train` states is what it trained with, so nothing else is tried for that.
+
+    Args:
+        weights: Unfolded weights.
+        images: Labelled images to draw from.
+        effort: Effort that may be spent.
+    """
+    info = weights.info
+    barred = set() if info.in_channels == 3 else {BGR}
+    if family_of(weights.architecture).source_graph(weights) is not None:
+        barred.add("image_size")  # a graph has one
+    known = {one.name: one.value for one in weights.facts if one.origin.detail == TRAINED_BY}
+    barred |= {name for name in known if known[name] == getattr(info.preprocess, name, None)}
+    barred |= {BGR} if known else set()
+    names = tuple(name for name in effort.names if name not in barred)
+    if not names:
+        why = f"{TRAINED_BY} states them" if known else "nothing else is possible"
+        return Trials(why_none=why, trained_here=bool(known))
+    macs = weights.architecture.count_macs(info.preprocess.image_size)
+    most = min(_TRIED, len(images), int(effort.macs / (macs * effort.ways)))
+    if most < _FEWEST:
+        few = len(images) < _FEWEST
+        why = f"{len(images)} images show nothing" if few else "the model is too large for that"
+        return Trials(why_none=why, trained_here=bool(known))
+    left_out = tuple(name for name in THOROUGH.names if name not in {*effort.names, *barred})
+    return Trials(names, most, left_out=left_out, trained_here=bool(known))
 
 
 def suggest_way(
@@ -70,9 +114,11 @@ def suggest_way(
 ) -> Suggestion | None:
     """Try the usual ways to preprocess images.
 
+    Every caller that passes the same images has the same ones tried, or the first of them.
+
     Args:
         weights: Unfolded weights.
-        images: Labelled images; of more than a hundred, a sample is used.
+        images: All labelled images; of more than a hundred, a sample is used.
         answer: Answers of the model.
         seed: Seed of the sample.
         effort: Effort that may be spent.
@@ -82,13 +128,11 @@ def suggest_way(
     Returns:
         The suggestion; None if no way is surely far more often right, or trying takes too long.
     """
-    info = weights.info
-    macs = weights.architecture.count_macs(info.preprocess.image_size)
-    most = min(_TRIED, int(effort.macs / (macs * effort.ways)))
-    if most < _FEWEST or len(images) < _FEWEST:
+    info, trials = weights.info, plan_trials(weights, images, effort)
+    if trials.why_none:
         return None
-    shown = images if len(images) <= most else draw_calibration(images, None, most, seed).images
-    shown = _shuffle(shown, seed)
+    drawn = images if len(images) <= _TRIED else draw_calibration(images, None, _TRIED, seed).images
+    shown = ImageSet(_shuffle(drawn, seed).samples[: trials.n_images], drawn.classes)
     labels = labels_of(shown)
     wanted = [place[labels] for place in places] or [labels]
 
@@ -109,11 +153,7 @@ def suggest_way(
         best[way] = max(range(len(found)), key=lambda index: int(found[index].sum()))
         return found[best[way]]
 
-    barred = set() if info.in_channels == 3 else {BGR}
-    if family_of(weights.architecture).source_graph(weights) is not None:
-        barred.add("image_size")  # a graph has one
-    allowed = [name for name in effort.names if name not in barred]
-    found = find_better_way(right_in_best, len(shown), info.preprocess, allowed, len(wanted))
+    found = find_better_way(right_in_best, len(shown), info.preprocess, trials.names, len(wanted))
     return None if found is None else Suggestion(found, best[found.way])
 
 

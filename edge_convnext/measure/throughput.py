@@ -28,6 +28,7 @@ import numpy as np
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.intervals import median_interval
 from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.quotas import read_throttling, throttled_since
 from edge_convnext.measure.speed import Ratio
 from edge_convnext.measure.turns import no_garbage_collection
 from edge_convnext.runtimes import Streams
@@ -100,6 +101,7 @@ class ThroughputResult:
     rows: tuple[ThroughputRow, ...]
     wanted: Wanted
     other_load_pct: float | None
+    throttled_periods: int | None = None  # periods that a CPU quota cut short; None without one
 
     def best(self, candidate: str) -> ThroughputRow | None:
         """The chosen setting of a candidate; None if none keeps the limit."""
@@ -169,7 +171,7 @@ def measure_throughput(
         InferenceError: A runtime refused a graph, the images or the batch size.
     """
     threads = config.threads or usable_cores()
-    before = read_cpu_clock()
+    before, stopped = read_cpu_clock(), read_throttling()
     loaded = [
         _load(candidate, np.resize(images, (batch, *images.shape[1:])), streams, threads)
         for batch in config.batches
@@ -187,7 +189,7 @@ def measure_throughput(
     for at, own in zip(chosen, again, strict=True):
         rows[at] = replace(_row(loaded[at], own, threads, wanted), chosen=True)
     load = other_load_pct(before, read_cpu_clock())
-    return ThroughputResult(tuple(rows), wanted, load)
+    return ThroughputResult(tuple(rows), wanted, load, throttled_since(stopped))
 
 
 def _load(

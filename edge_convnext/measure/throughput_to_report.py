@@ -46,6 +46,7 @@ def report_throughput(
         vs_best_float=versus_float.median if versus_float else None,
         vs_best_float_ci95=report_interval(versus_float),
         other_load_pct=result.other_load_pct,
+        throttled_periods=result.throttled_periods,
     )
 
 

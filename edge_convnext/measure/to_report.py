@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edge_convnext.core.bounds import why_no_interval
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.measure.accuracy import count_class_flips, measure_accuracy
 from edge_convnext.report.measured import (
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edge_convnext.core.artifacts import Precision
+    from edge_convnext.core.recipe import Recipe
     from edge_convnext.graph.findings import Finding
     from edge_convnext.measure.accuracy import Comparison, Predictions
     from edge_convnext.measure.candidates import Candidate
@@ -31,6 +33,7 @@ __all__ = [
     "accuracy_part",
     "benchmark_part",
     "candidate_fields",
+    "few_rounds_notes",
     "licence_notes",
     "report_accuracy",
     "report_candidate",
@@ -275,3 +278,9 @@ def skewed_notes(timings: BenchmarkResult | None, advice: str) -> list[str]:
     return [
         f"During the timings {skewed}: the verdict on speed can be `likely`, not `shown`. {advice}"
     ]
+
+
+def few_rounds_notes(recipe: Recipe) -> list[str]:
+    """A note on rounds that are too few for a verdict on speed; a float has nothing to beat."""
+    few = why_no_interval(recipe.benchmark.rounds) if recipe.precision != "fp32" else None
+    return [] if few is None else [few]

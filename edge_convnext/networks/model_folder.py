@@ -109,10 +109,21 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def read_processor(name: str) -> dict[str, Any] | None:
-    """The image processor in the folder of `hf:FOLDER`; None where there is none to be read."""
-    path = expand_home(name.removeprefix(PREFIX)) / "preprocessor_config.json"
-    try:
-        fields = parse_json(read_text_bounded(path, _CONFIG_BYTES)) if path.is_file() else None
-    except (OSError, ValueError):
-        return None
-    return fields if isinstance(fields, dict) else None
+    """The image processor in the folder of `hf:FOLDER`; None where there is none to be read.
+
+    It is a file of its own, or a part of the processor's, which comes first in transformers.
+    """
+    folder = expand_home(name.removeprefix(PREFIX))
+    for file, part in (
+        ("processor_config.json", "image_processor"),
+        ("preprocessor_config.json", ""),
+    ):
+        path = folder / file
+        try:
+            fields = parse_json(read_text_bounded(path, _CONFIG_BYTES)) if path.is_file() else None
+        except (OSError, ValueError):
+            continue
+        fields = fields.get(part) if part and isinstance(fields, dict) else fields
+        if isinstance(fields, dict):
+            return fields
+    return None

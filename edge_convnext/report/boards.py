@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import QUIET_PCT
-from edge_convnext.report.speed_words import show_ratio, why_loose
+from edge_convnext.report.speed_words import show_ratio
 from edge_convnext.report.summary import MISSING, number
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _ratio(benchmark: BenchmarkReport | None) -> str:
     if not benchmark or not ratio:
         return MISSING
     interval = benchmark.speedup_vs_best_float_ci95
-    return show_ratio(ratio, interval, why_loose(benchmark, interval) is not None) or MISSING
+    return show_ratio(ratio, interval, benchmark) or MISSING
 
 
 def raced(run: BoardRun) -> str:

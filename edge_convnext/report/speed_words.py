@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edge_convnext.core.contention import why_skewed
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edge_convnext.report.measured import BenchmarkReport, BenchmarkRow
 
 __all__ = [
+    "Timed",
     "interval_note",
     "rival_words",
     "show_ratio",
@@ -21,32 +22,44 @@ __all__ = [
 _WIDE = 3.0  # times the lower end of an interval
 
 
-def show_ratio(ratio: float, interval: tuple[float, float] | None, skewed: bool) -> str | None:
+class Timed(Protocol):
+    """Timings, with what is known to have disturbed them: of a report, or before they are one."""
+
+    @property
+    def other_load_pct(self) -> float | None:
+        """Share of the CPU that other programs took meanwhile; None if unknown."""
+
+    @property
+    def throttled_periods(self) -> int | None:
+        """Periods in which a CPU quota stopped this process; None without a quota."""
+
+
+def show_ratio(ratio: float, interval: tuple[float, float] | None, timed: Timed) -> str | None:
     """A speed-up in a table: `2.50x`, or where that says little the lower end, `>1.63x`.
 
     Args:
         ratio: Estimate.
         interval: 95 % interval; None if there is none.
-        skewed: True where other programs or a quota disturbed the timings.
+        timed: Timings that it is of.
 
     Returns:
         The cell; None where the estimate says little, and there is no interval.
     """
-    if not _is_loose(interval, skewed):
+    if why_loose(timed, interval) is None:
         return f"{ratio:.2f}x"
     return f">{interval[0]:.2f}x" if interval else None
 
 
-def why_loose(benchmark: BenchmarkReport, interval: tuple[float, float] | None) -> str | None:
-    """Why an estimate says little, with the load; None where it may be quoted."""
-    skewed = why_skewed(benchmark.other_load_pct, benchmark.throttled_periods)
-    if not _is_loose(interval, skewed is not None):
-        return None
-    return skewed or f"the interval's ends are more than a factor of {_WIDE:g} apart"
+def why_loose(timed: Timed, interval: tuple[float, float] | None) -> str | None:
+    """Why an estimate says little, with the load; None where it may be quoted.
 
-
-def _is_loose(interval: tuple[float, float] | None, skewed: bool) -> bool:
-    return skewed or (interval is not None and interval[1] > _WIDE * interval[0])
+    This alone decides it, for the terminal and for `report.md`.
+    """
+    if skewed := why_skewed(timed.other_load_pct, timed.throttled_periods):
+        return skewed
+    if interval is not None and interval[1] > _WIDE * interval[0]:
+        return f"the interval's ends are more than a factor of {_WIDE:g} apart"
+    return None
 
 
 def show_vs_raw(benchmark: BenchmarkReport, row: BenchmarkRow, chosen: bool) -> str | None:
@@ -66,7 +79,7 @@ def show_vs_raw(benchmark: BenchmarkReport, row: BenchmarkRow, chosen: bool) -> 
     interval = benchmark.speedup_vs_raw_fp32_ci95 if chosen else None
     if chosen:
         ratio = benchmark.speedup_vs_raw_fp32 or ratio
-    return show_ratio(ratio, interval, why_loose(benchmark, interval) is not None)
+    return show_ratio(ratio, interval, benchmark)
 
 
 def interval_note(benchmark: BenchmarkReport) -> str:

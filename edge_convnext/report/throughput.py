@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from edge_convnext.report.measured import CandidateReport
 from edge_convnext.report.part import Interval, Part, Percent
@@ -50,6 +50,8 @@ class ThroughputReport(Part):
     vs_best_float_ci95: Interval | None = None
     other_load_pct: Percent | None = None
     """CPU time that other programs took meanwhile."""
+    throttled_periods: NonNegativeInt | None = None
+    """Periods in which a CPU quota stopped the build meanwhile; null without a quota."""
 
     def best(self, artifact: str | None) -> ThroughputRow | None:
         """The chosen row of an artefact, if there is one."""

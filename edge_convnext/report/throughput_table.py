@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.report.speed_words import show_ratio
+from edge_convnext.report.speed_words import show_ratio, why_loose
 from edge_convnext.report.summary import graph_name, number
 
 if TYPE_CHECKING:
@@ -56,14 +56,15 @@ def throughput_remarks(part: ThroughputReport) -> list[str]:
             ("raw FP32's", part.vs_raw_fp32, part.vs_raw_fp32_ci95),
             ("the best float's", part.vs_best_float, part.vs_best_float_ci95),
         )
-        if (shown := _show(ratio, interval)) is not None
+        if (shown := _show(part, ratio, interval)) is not None
     ]
 
 
-def _show(ratio: float | None, interval: Interval | None) -> str | None:
+def _show(part: ThroughputReport, ratio: float | None, interval: Interval | None) -> str | None:
     if ratio is None:
         return None
-    shown = show_ratio(ratio, interval, skewed=False)
+    shown, loose = show_ratio(ratio, interval, part), why_loose(part, interval)
     if interval is None:
-        return shown
-    return f"{shown} (95 % interval over rounds: {interval[0]:.2f} to {interval[1]:.2f})"
+        return shown or f"not told, for {loose}"
+    over = f"95 % interval over rounds: {interval[0]:.2f} to {interval[1]:.2f}"
+    return f"{shown} ({over}{'' if loose is None else f'; > is the lower end, for {loose}'})"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.intervals import FEWEST_FOR_MEDIAN
 from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.class_drops import ClassCount, ClassDrop, classes_past, judge_classes
 from edge_convnext.report.contract import VerdictReport
@@ -246,14 +247,19 @@ def _judge_speed(name: str, benchmark: BenchmarkReport | None, batch: int) -> _J
     if benchmark is None or benchmark.speedup_vs_best_float is None:
         return _Judged(None, (f"{name} was not timed against the best float at batch {batch}.",))
     ratio, interval = benchmark.speedup_vs_best_float, benchmark.speedup_vs_best_float_ci95
-    where = rival_words(benchmark, batch, why_loose(benchmark, interval) is None)
+    loose = why_loose(benchmark, interval)
+    where = rival_words(benchmark, batch, loose is None)
     if interval is None:
-        text = f"{name} has {ratio:.2f}x the speed of {where}, without an interval."
+        found = f"has {ratio:.2f}x the speed of" if loose is None else "was timed against"
+        text = (
+            f"{name} {found} {where}, without an interval: fewer than {FEWEST_FOR_MEDIAN} rounds "
+            f"give none, and so no verdict on speed. Pass --rounds {FEWEST_FOR_MEDIAN} or more."
+        )
         return _Judged(None, (text,))
     low, high = interval
     faster, over = ratio > 1.0, benchmark.observations
     figures = f"{ratio:.2f}x (95 % interval over {over} {low:.2f} to {high:.2f})"
-    if why_loose(benchmark, interval):
+    if loose is not None:
         figures = f"{low:.2f}x to {high:.2f}x (95 % interval over {over})"
     measured = f"{name} has {figures} the speed of {where}"
     if skewed := why_skewed(benchmark.other_load_pct, benchmark.throttled_periods):

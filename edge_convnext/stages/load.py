@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "load_weights", "weights_identity"]
 
-STAGE = Stage("load", 3, ("torch", "safetensors"))
+STAGE = Stage("load", 4, ("torch", "safetensors"))
 
 _DRAWING = "drawing 2"  # how the weights of outside networks are drawn (`made.drawing`)
 _HUB_FILE = "model.safetensors"

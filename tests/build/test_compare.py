@@ -109,7 +109,7 @@ def test_logits_stand_in_the_order_of_the_images_whatever_the_batches(tmp_path, 
     # Three images a batch, eight batches a turn: 24, 24 and the 5 left.
     turns = [(24, 3, 4, 4), (24, 3, 4, 4), (5, 3, 4, 4)]
     assert asked == {"torch": turns, FLOAT.name: turns, INT8.name: turns}
-    assert steps.shown == [("evaluating", 3)]
+    assert steps.shown == [("evaluating the float model and 2 candidates on 53 images", 3)]
 
 
 def test_a_comparison_is_of_the_reference_with_the_option(tmp_path, asked):

@@ -71,6 +71,9 @@ def test_fp16_on_a_cpu_says_little():
     assert note.startswith("FP16 graphs are for GPUs")
 
 
+QUIET = BenchmarkResult((), (), 0.0)
+
+
 def test_a_busy_machine_is_told_with_what_to_do():
     busy = BenchmarkResult((), (), 60.0)
     (note,) = notes(timings=busy)
@@ -100,7 +103,7 @@ def fallback(**fields):
 
 
 def test_what_was_done_about_a_graph_past_the_budget_is_told():
-    (note,) = notes(fallbacks=[fallback(speedup_vs_full=0.875)])
+    (note,) = notes(fallbacks=[fallback(speedup_vs_full=0.875)], timings=QUIET)
     assert note == (
         "INT8 conv.inner lost 3.00 pp of top-1: 2 of its 9 operations were returned to float, "
         "chosen on 1,200 images (training images). On the 300 evaluation images that were not "
@@ -114,6 +117,24 @@ def test_what_was_done_about_a_graph_past_the_budget_is_told():
     assert note.endswith("and no fallback to float holds the budget.")
     (note,) = notes(fallbacks=[fallback(reason="there is no data")])
     assert note.endswith("and no fallback to float was looked for: there is no data.")
+
+
+def test_on_a_busy_machine_what_a_fallback_costs_is_its_interval():
+    busy = BenchmarkResult((), (), 60.0)
+    known = fallback(speedup_vs_full=0.875, speedup_vs_full_ci95=(0.8, 0.9))
+    for one, cost in (
+        (known, ", at >0.80x its speed: a, b."),
+        (fallback(speedup_vs_full=0.875), ": a, b."),
+    ):
+        note = notes(fallbacks=[one], timings=busy)[-1]
+        assert note.endswith(f"that leaves 0.50 pp{cost}")
+
+
+def test_rounds_that_are_too_few_for_a_verdict_are_told():
+    few = {"benchmark": {"rounds": 5}}
+    (note,) = notes(recipe=make_recipe(few))
+    assert note.startswith("--rounds 5 is too few for a verdict on speed")
+    assert notes(recipe=make_recipe({**few, "precision": "fp32"})) == ()
 
 
 def test_a_verdict_without_a_race_says_what_it_rests_on():

@@ -31,6 +31,14 @@ def test_streams_and_requests_are_those_asked_for(call, models):
     assert [(row["streams"], row["requests"]) for row in rows] == [(1, 3)]
 
 
+def test_rounds_that_give_no_interval_are_told(call, models):
+    paths = [models / "dynamic.onnx", shutil.copy(models / "dynamic.onnx", models / "copy.onnx")]
+    line = ("bench", *paths, *FLAGS, "--rounds", 2, "--mode", "throughput", "--streams", 1)
+    (note, *_) = json.loads(call(*line, "--json")[1])["notes"]
+    assert note.startswith("--rounds 2 is too few")
+    assert note in call(*line)[2]
+
+
 def test_a_limit_that_nothing_keeps_is_said(call, models):
     line = ("bench", models / "dynamic.onnx", *FLAGS, "--mode", "throughput")
     code, out, _ = call(*line, "--latency-limit", 0.001)

@@ -91,6 +91,21 @@ def test_input_is_that_of_graphs_for_a_cpu_and_for_tensorrt(call, monkeypatch):
     assert (rest.engine.input, rest.export.input) == ("uint8", "uint8")
 
 
+@pytest.mark.parametrize(
+    ("flags", "told"), [((), False), (("--rounds", 5), True), (("--rounds", 6), False),
+                        (("--rounds", 5, "--precision", "fp32"), False)]
+)  # fmt: skip
+def test_rounds_without_a_verdict_are_told_before_the_work(call, monkeypatch, flags, told):
+    def build(recipe, out, **options):
+        raise RecipeError("stop here")
+
+    monkeypatch.setattr(pipeline, "build", build)
+    code, _, err = call("build", "--recipe", "potato", *flags)
+    assert code == 3
+    assert err.endswith("error: stop here\n")
+    assert ("--rounds 5 is too few for a verdict on speed" in err) is told
+
+
 def test_out_and_require_reach_the_build(call, monkeypatch, tmp_path):
     seen = resolved(call, monkeypatch, "--out", tmp_path / "there", "--require", "int8")
     assert (seen["out"], seen["require"]) == (tmp_path / "there", "int8")

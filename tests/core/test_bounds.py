@@ -1,6 +1,6 @@
 import pytest
 
-from edge_convnext.core.bounds import batch_bytes, why_too_large, why_too_long
+from edge_convnext.core.bounds import batch_bytes, why_no_interval, why_too_large, why_too_long
 
 
 def test_a_batch_takes_four_bytes_a_value():
@@ -28,3 +28,11 @@ def test_a_rectangle_takes_the_memory_of_both_its_sides():
     assert why_too_large(64, 3, (64, 4096)) is None
     told = why_too_large(4096, 64, (64, 96))
     assert told.startswith("a batch of 4096 images of 64 x 96 px takes 6.4 gigabytes")
+
+
+def test_rounds_are_too_few_where_their_median_has_no_interval():
+    assert why_no_interval(6) is None
+    assert why_no_interval(5) == (
+        "--rounds 5 is too few for a verdict on speed: with fewer than 6 rounds a speed-up has no "
+        "interval. Pass --rounds 6 or more."
+    )

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from edge_convnext.core.intervals import (
+    FEWEST_FOR_MEDIAN,
     median_interval,
     paired_difference_interval,
     proportion_interval,
@@ -92,6 +93,7 @@ def test_impossible_counts_are_refused(lost, won, n):
 
 
 def test_five_rounds_say_nothing_about_a_median_and_six_do():
+    assert FEWEST_FOR_MEDIAN == 6
     assert median_interval([3, 1, 2, 5, 4]) is None
     assert median_interval([3, 1, 2, 6, 5, 4]) == (1, 6)
 

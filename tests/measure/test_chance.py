@@ -30,6 +30,12 @@ def test_guesses_are_at_chance_and_one_answer_is_named():
     assert always.at_chance
 
 
+def test_one_answer_for_all_tells_no_order():
+    labels = np.repeat([0, 1, 2], [80, 20, 20])  # its own class is not the most frequent one
+    always = judge(np.full(120, 2), labels, 3)
+    assert (always.one_answer, always.order, always.reordered_hits) == (2, None, 20)
+
+
 def test_a_model_just_above_chance_is_refused_until_more_images_show_it():
     right = np.arange(60) < 38  # 63 % of two classes: the interval starts at 50.7 %
     labels = np.tile([0, 1], 30)

@@ -8,7 +8,7 @@ from support.torch_exports import INFO
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.data.images import ImageSet, Sample
-from edge_convnext.measure.alternatives import Found
+from edge_convnext.measure.alternatives import BGR, Found, Trials
 from edge_convnext.measure.chance import judge
 from edge_convnext.measure.held_words import (
     describe,
@@ -91,3 +91,62 @@ def test_too_few_images_or_classes_are_told():
 
     assert "All 2 evaluation images are of one class" in tell_too_few(images(1, 1))
     assert tell_too_few(images(0, 1)).startswith("2 evaluation images are too few to tell")
+
+
+def test_what_leaves_most_mistakes_is_not_called_the_cause():
+    info = replace(INFO, preprocess=NOW)
+    weak = Found((Preprocess(image_size=96), False), 33, 60, 100, 13)
+    assert not weak.explains
+    said = explain_way(weak, info, [])
+    assert said.startswith("The image_size, which nothing states, may not be what the model was")
+    assert said.endswith(
+        "60.00 % of 100 are right with --image-size 96, the best of 13 other ways; that leaves "
+        "more than half of the mistakes, so too little training or other data may be the cause: "
+        "look up how the model was trained."
+    )
+    swapped = replace(weak, way=(NOW, True))
+    for words in (name_remedy(swapped, info), explain_way(swapped, info, [])):
+        assert "OpenCV" not in words
+        assert "swap" not in words
+        assert "can't be" not in words
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "explains"),
+    [(54, 82, True), (0, 50, True), (0, 49, False), (33, 47, False)],
+)
+def test_a_setting_is_the_cause_where_at_least_half_of_the_mistakes_go(before, after, explains):
+    assert Found((NOW, True), before, after, 100, 13).explains is explains
+
+
+def bad():
+    return judge(np.random.default_rng(1).integers(0, 3, 120), LABELS, 3)
+
+
+def test_what_was_tried_and_what_not_is_told():
+    info = replace(INFO, num_classes=3)
+    quick = Trials(("mean", "std", BGR), 37, left_out=("resize", "image_size"))
+    assert (
+        "no other order of the classes does far better, and no other preprocessing that was tried "
+        "does far better (mean, std, the order of the colours, on 37 images; a build also tries "
+        "resize, image_size): pass the weights"
+    ) in explain(bad(), info, None, None, None, quick)
+    whole = replace(quick, left_out=())
+    assert "on 37 images): pass" in explain(bad(), info, None, None, None, whole)
+    info = replace(info, preprocess=NOW)
+    found = explain(bad(), info, None, better(Preprocess(image_size=96)), None, quick)
+    assert found.endswith("--image-size 96: pass that; a build also tries resize, image_size")
+
+
+def test_nothing_is_said_to_fit_worse_that_was_not_tried():
+    info = replace(INFO, num_classes=1001)
+    large = Trials(why_none="the model is too large for that")
+    assert (
+        "other orders of so many classes (1,001) were not tried, and no other preprocessing was "
+        "tried, for the model is too large for that: pass the weights"
+    ) in explain(bad(), info, None, None, None, large)
+    here = Trials(why_none="edge-convnext train states them", trained_here=True)
+    assert explain(bad(), info, None, None, None, here).endswith(
+        "for edge-convnext train states them: train it longer, or pass the weights and the data "
+        "that belong together"
+    )

@@ -1,5 +1,6 @@
 """Ways to prepare images that fit far better, whoever states the one in use."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,14 +10,14 @@ from support.known_models import draw_images, write_colour_model
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import DataError
-from edge_convnext.core.origins import Fact, Origin
+from edge_convnext.core.origins import TRAINED_BY, Fact, Origin
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.data.splits import Splits
 from edge_convnext.measure.alternatives import BGR
 from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.held import hold_against_chance
-from edge_convnext.measure.suggest import QUICK, THOROUGH, suggest_way, suggester
+from edge_convnext.measure.suggest import QUICK, THOROUGH, plan_trials, suggest_way, suggester
 
 LABELS = np.tile([0, 1, 2], 25)
 HALF = (0.5, 0.5, 0.5)
@@ -31,7 +32,9 @@ def images(labels=LABELS, names=("a", "b", "c")):
 def weights(**preprocess):
     info = ModelInfo("m", 3, 3, ("a", "b", "c"), Preprocess(**preprocess), "w.pth", "0" * 64, None)
     return SimpleNamespace(
-        info=info, architecture=SimpleNamespace(count_macs=lambda _: 1e6, family="convnext")
+        info=info,
+        facts=(),
+        architecture=SimpleNamespace(count_macs=lambda _: 1e6, family="convnext"),
     )
 
 
@@ -180,3 +183,60 @@ def test_the_same_question_is_answered_once(monkeypatch, tmp_path):
     assert len(reads) == 1
     answer(shown, (small, True))
     assert len(reads) == 2
+
+
+def test_what_train_states_is_what_the_model_was_trained_with():
+    model = weights()
+    model.facts = tuple(
+        Fact(name, getattr(model.info.preprocess, name), Origin("checkpoint", TRAINED_BY))
+        for name in ("image_size", "resize", "mean", "std")
+    )
+    bgr = right_where(lambda way: way is not None and way[1])
+    trials = plan_trials(model, images())
+    assert (trials.names, trials.trained_here) == ((), True)
+    assert suggest_way(model, images(), bgr, 0) is None
+    assert not any("colours" in one for one in hold_against_chance(
+        model, images(), Recipe(), (), bgr).notes)  # fmt: skip
+    # A flag that contradicts it is doubted; what else `train` states is not.
+    model.info = replace(model.info, preprocess=Preprocess(mean=HALF, std=HALF))
+    assert plan_trials(model, images()).names == ("mean", "std")
+    given = right_where(lambda way: way is not None and way[0].mean == IMAGENET)
+    assert suggest_way(model, images(), given, 0).found.way[0].mean == IMAGENET
+
+
+def test_a_check_and_a_build_try_the_same_images_first():
+    model, many = weights(), images(np.tile([0, 1, 2], 200))
+    asked = {}
+
+    def listen(effort):
+        seen = asked.setdefault(effort, [])
+
+        def answer(shown, way):
+            seen.append([one.sha256 for one in shown.samples])
+            return right_where(lambda _: False)(shown, way)
+
+        suggest_way(model, many, answer, 0, effort)
+        return seen[0]
+
+    model.architecture.count_macs = lambda _: 2e8  # a check tries on 34 of the hundred
+    quick, whole = listen(QUICK), listen(THOROUGH)
+    assert (len(quick), len(whole)) == (34, 100)
+    assert quick == whole[:34]
+    assert plan_trials(model, many, QUICK).left_out == ("resize", "image_size")
+    assert plan_trials(model, many, THOROUGH).left_out == ()
+
+
+def test_a_part_of_the_images_is_judged_and_the_whole_is_tried_on():
+    many = images(np.tile([0, 1, 2], 200))
+    part = ImageSet(many.samples[:60], many.classes)
+    seen = []
+
+    def answer(shown, way):
+        seen.append((way, len(shown)))
+        return right_where(lambda way: way is not None and way[0].mean == HALF, 1.0, 0.5)(
+            shown, way
+        )
+
+    held = hold_against_chance(weights(), part, Recipe(), (), answer, QUICK, pool=many)
+    assert seen[:2] == [(None, 60), (None, 100)]
+    assert "of 100 images" in held.notes[-1]

@@ -58,3 +58,12 @@ def test_a_mistyped_folder_that_looks_like_a_name_of_the_hub_is_told_as_both(mon
     monkeypatch.setattr(model_folder, "fetch", fail)
     with pytest.raises(LoadError, match=r"^hf:models/vti: there is no such folder here, and can't"):
         fetch_model("models/vti")
+
+
+def test_a_processor_in_that_of_a_model_comes_first_as_in_transformers(tmp_path):
+    (tmp_path / "preprocessor_config.json").write_text('{"size": 64}')
+    both = tmp_path / "processor_config.json"
+    both.write_text('{"image_processor": {"size": 96}}')
+    assert read_processor(f"hf:{tmp_path}") == {"size": 96}
+    both.write_text('{"processor_class": "Mine"}')
+    assert read_processor(f"hf:{tmp_path}") == {"size": 64}

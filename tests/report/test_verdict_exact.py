@@ -150,8 +150,16 @@ def test_speed_that_was_not_measured():
         assert judged(found) == ("undecided", None, "shown", None)
     short = benchmark().model_copy(update={"speedup_vs_best_float_ci95": None})
     found = decide("int8", accuracy(), short, 1.0)
-    assert found.reasons[0] == f"INT8 has 1.20x {WHERE}, without an interval."
-    assert found.speed is None
+    few = (
+        "without an interval: fewer than 6 rounds give none, and so no verdict on speed. Pass "
+        "--rounds 6 or more."
+    )
+    assert found.reasons[0] == f"INT8 has 1.20x {WHERE}, {few}"
+    assert judged(found) == ("undecided", None, "shown", None)
+    busy = short.model_copy(update={"other_load_pct": 60.0})
+    assert decide("int8", accuracy(), busy, 1.0).reasons[0] == (
+        f"INT8 was timed against {WHERE.removeprefix('the speed of ')}, {few}"
+    )
 
 
 def test_the_best_float_is_named_as_far_as_it_is_known():

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.measure.profile import ModelProfile
     from edge_convnext.measure.speed import Ratio
-    from edge_convnext.measure.timings import TimedRow
+    from edge_convnext.measure.timings import BenchmarkResult, TimedRow
     from edge_convnext.report.contract import Report
     from edge_convnext.report.summary import SummaryRow
     from edge_convnext.stages.sensitivity import Sensitivity
@@ -79,21 +79,19 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def print_rows(
-    rows: Sequence[TimedRow],
+    timings: BenchmarkResult,
     console: Console,
     ratios: Mapping[tuple[str, int], Ratio] | None = None,
-    skewed: bool = False,
 ) -> None:
     """Print the timings of one benchmark; the first model is the base of `vs first`.
 
     Args:
-        rows: Timings, the first model's first.
+        timings: Timings, the first model's first, with what disturbed them.
         console: Console to print on.
         ratios: Speed-ups over the first model, by artifact and batch; without one, that of the
             two medians is shown.
-        skewed: True where other programs disturbed the timings.
     """
-    ratios = ratios or {}
+    rows, ratios = timings.rows, ratios or {}
     base = {row.batch: row.latency_ms_p50 for row in rows if row.artifact == rows[0].artifact}
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("model", overflow="fold")
@@ -109,7 +107,7 @@ def print_rows(
             number(row.latency_ms_p90, 2),
             number(row.latency_ms_p99, 2),
             number(row.throughput_img_s, 0),
-            _vs_first(base[row.batch] / row.latency_ms_p50, ratios.get(_key(row)), skewed),
+            _vs_first(timings, row, base[row.batch] / row.latency_ms_p50, ratios.get(_key(row))),
             number(row.size_bytes / 1e6, 1),
             number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
             *([number(row.gpu_ms_p50, 3)] if timed_gpu else []),
@@ -128,10 +126,14 @@ def _key(row: TimedRow) -> tuple[str, int]:
     return row.artifact, row.batch
 
 
-def _vs_first(of_medians: float, ratio: Ratio | None, skewed: bool) -> str:
+def _vs_first(
+    timings: BenchmarkResult, row: TimedRow, of_medians: float, ratio: Ratio | None
+) -> str:
+    if row.artifact == timings.rows[0].artifact:
+        return f"{of_medians:.2f}x"  # of itself
     if ratio is None:
-        return f"{of_medians:.2f}x"
-    return show_ratio(ratio.median, _interval(ratio), skewed) or MISSING
+        return show_ratio(of_medians, None, timings) or MISSING
+    return show_ratio(ratio.median, _interval(ratio), timings) or MISSING
 
 
 def _interval(ratio: Ratio) -> tuple[float, float] | None:

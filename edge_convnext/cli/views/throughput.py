@@ -8,7 +8,6 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_convnext.cli.views.tables import printer
-from edge_convnext.core.contention import why_skewed
 from edge_convnext.measure.throughput_to_report import report_throughput
 from edge_convnext.measure.to_report import report_interval
 from edge_convnext.report.speed_words import show_ratio
@@ -56,8 +55,7 @@ def _vs_first(result: ThroughputResult, row: ThroughputRow) -> str:
     ratio = result.ratio(row.candidate.name, first)
     if ratio is None:
         return MISSING
-    skewed = why_skewed(result.other_load_pct) is not None
-    return show_ratio(ratio.median, report_interval(ratio), skewed) or MISSING
+    return show_ratio(ratio.median, report_interval(ratio), result) or MISSING
 
 
 def _remarks(result: ThroughputResult, tail: str) -> list[str]:

@@ -18,7 +18,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.data.places import require_outside
 from edge_convnext.devices.bench.builders import find_builders, why_no_engines
 from edge_convnext.devices.bench.candidates import fused_for_others, list_candidates
-from edge_convnext.devices.bench.choose import Choice, choose
+from edge_convnext.devices.bench.choose import Choice, choose, near_float
 from edge_convnext.devices.bench.engines import BuiltEngine, EngineBuilder, build_engines
 from edge_convnext.devices.bench.measure import (
     compare,
@@ -42,6 +42,7 @@ from edge_convnext.devices.bundle import open_bundle
 from edge_convnext.devices.doctor import environment
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.measure.race import race
+from edge_convnext.measure.to_report import few_rounds_notes
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import EnergyReport, LeftOutReport
@@ -127,11 +128,14 @@ def bench_bundle(
                 mark(work)
             unpacked = bundle.unpack(work / UNPACKED, track)
             require_outside(out, *unpacked.report.data_folders)
+        recipe = _recipe_here(unpacked, chosen)
+        for few in few_rounds_notes(recipe):
+            say(few)  # before the work, which takes minutes
         drop_others(work)
         before = readings.state()
         if before is not None and before.get("clocks_locked") is not True:
             say("the clocks are not locked, so timings vary more; --lock-clocks locks them")
-        measured = _measure(unpacked, work, chosen, readings, builders, track)
+        measured = _measure(unpacked, recipe, work, chosen, readings, builders, track)
         after = readings.state()
     seen = Seen(before, after, readings.reason, readings.differences())
     report = board_report(measured, seen, chosen.require, out)
@@ -142,14 +146,14 @@ def bench_bundle(
 
 def _measure(
     unpacked: Unpacked,
+    recipe: Recipe,
     work: Path,
     settings: BoardSettings,
     readings: Readings,
     builders: Sequence[EngineBuilder] | None,
     track: Track,
 ) -> Measured:
-    machine, recipe = environment(), _recipe_here(unpacked, settings)
-    config = recipe.benchmark
+    machine, config = environment(), recipe.benchmark
     engines, unbuilt = _build(unpacked, builders, work.parent / _ENGINES, settings.batches, track)
     runtimes = settings.runtimes or available_runtimes()
     candidates = list_candidates(unpacked, runtimes, engines, machine["cpu_flags"])
@@ -228,7 +232,8 @@ def _choose(
     timings: BenchmarkResult,
 ) -> Choice:
     compared = evaluation.comparisons if evaluation is not None else {}
-    return choose(candidates, recipe.precision, timings, compared, recipe.evaluate.max_drop_pp)
+    near, budget = near_float(candidates, evaluation), recipe.evaluate.max_drop_pp
+    return choose(candidates, recipe.precision, timings, compared, budget, near)
 
 
 def _measure_energy(

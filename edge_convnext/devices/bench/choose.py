@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_convnext.measure.choose import within_budget
+from edge_convnext.core.metrics import sqnr_db
+from edge_convnext.measure.choose import nearest_of_fastest, within_budget
 from edge_convnext.measure.speed import in_the_running, slowest_to_beat
 
 if TYPE_CHECKING:
@@ -14,20 +16,23 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.measure.accuracy import Comparison
     from edge_convnext.measure.candidates import Candidate
+    from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.timings import BenchmarkResult
 
-__all__ = ["Choice", "choose"]
+__all__ = ["Choice", "choose", "near_float"]
 
 
 @dataclass(frozen=True)
 class Choice:
-    """The fastest candidate of the requested precision, and the float one that it has to beat."""
+    """The candidate of the requested precision that ships, and the float that it has to beat."""
 
     wanted: Candidate | None
     best_float: Candidate | None
     rivals: tuple[Candidate, ...]  # float candidates that may be the fastest one to beat
     unmatched: str | None  # the reason if the two can't be compared
     batch: int  # batch size at which latency was compared
+    # Names of those that are as fast as `wanted`, where nothing tells which is nearest to FP32.
+    as_fast: tuple[str, ...] = ()
 
     @property
     def finalists(self) -> tuple[Candidate, ...]:
@@ -41,11 +46,13 @@ def choose(
     timings: BenchmarkResult,
     comparisons: Mapping[str, Comparison],
     max_drop_pp: float,
+    nearness: Mapping[str, float] | None = None,
 ) -> Choice:
     """Choose at the smallest timed batch, among candidates that keep the accuracy budget.
 
-    Latency in the rounds for choosing decides which are fastest. Candidates on a GPU are compared
-    by GPU time, as the speed-up is, so that none that is faster there is left out.
+    Latency in the rounds for choosing decides which are fastest; of those that are as fast, the
+    nearest to FP32 ships, as in a build. Candidates on a GPU are compared by GPU time, as the
+    speed-up is, so that none that is faster there is left out.
 
     Args:
         candidates: Candidates that ran.
@@ -54,6 +61,8 @@ def choose(
         comparisons: Comparison of each candidate with FP32, by name; empty if nothing was
             evaluated.
         max_drop_pp: Largest top-1 drop to accept.
+        nearness: Nearness of each candidate to FP32, by name; more is nearer. None or empty if
+            that is not known.
     """
     batch = min(row.batch for row in timings.rows)
     timed = {row.artifact for row in timings.rows if row.batch == batch}
@@ -68,13 +77,55 @@ def choose(
         best = rivals[0] if rivals else None
         return Choice(best, best, rivals[:1], None, batch)
     quantized = of(one for one in candidates if one.model.precision == precision)
-    fastest = in_the_running(timings, list(quantized), batch)[:1]
-    wanted = quantized[fastest[0]] if fastest else None
+    near = nearness or {}
+    tied = _order_fastest(list(quantized.values()), timings, batch, near)
+    wanted = tied[0] if tied else None
+    as_fast = () if near else tuple(one.name for one in tied[1:])
     best = rivals[0] if rivals else None
     if wanted and rivals:
         names = [one.name for one in rivals]
         best = floats[slowest_to_beat(timings, wanted.name, names, batch)[0]]
-    return Choice(wanted, best, rivals, _unmatched(wanted, precision, candidates, timed), batch)
+    unmatched = _unmatched(wanted, precision, candidates, timed)
+    return Choice(wanted, best, rivals, unmatched, batch, as_fast)
+
+
+def _order_fastest(
+    options: Sequence[Candidate],
+    timings: BenchmarkResult,
+    batch: int,
+    nearness: Mapping[str, float],
+) -> list[Candidate]:
+    if not options:
+        return []
+    return nearest_of_fastest(
+        options, timings, batch, lambda one: nearness.get(one.name, -math.inf)
+    )
+
+
+def near_float(candidates: Iterable[Candidate], evaluation: Evaluation | None) -> dict[str, float]:
+    """How near each candidate is to FP32, by name, as far as it shows here; more is nearer.
+
+    A bundle has the classes that the build's FP32 answered, and no logits. So it is the SQNR of the
+    logits to those of an FP32 graph that ran here, in dB, infinite where they are equal. Where none
+    did, it is the share of the images with the build's class, in percent.
+
+    Args:
+        candidates: Candidates that ran.
+        evaluation: Their logits on the bundle's images; None: it has none, and nothing is known.
+    """
+    if evaluation is None:
+        return {}
+    floats = (
+        one.name
+        for one in candidates
+        if one.model.precision == "fp32" and one.hint in (None, "f32") and not one.on_gpu
+    )
+    name = next((name for name in floats if name in evaluation.options), None)
+    if name is None:
+        return {each: found.agreement_pct for each, found in evaluation.comparisons.items()}
+    reference = evaluation.options[name].logits
+    found = {each: sqnr_db(reference, one.logits) for each, one in evaluation.options.items()}
+    return {each: math.inf if db is None else db for each, db in found.items()}
 
 
 def _unmatched(

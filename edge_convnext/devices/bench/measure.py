@@ -127,7 +127,9 @@ def evaluate_candidates(
         runtimes = {one.name: load_candidate(one, batch, threads) for one in wanted}
         pieces: dict[str, list[NDArray[np.float32]]] = {name: [] for name in runtimes}
         step = max(batch, min(batch * _INFERENCES_PER_TURN, _IMAGES_PER_TURN))
-        parts = track(evaluation.batches(step), "evaluating", -(-len(evaluation) // step))
+        count = f"{len(runtimes)} candidate{'s' if len(runtimes) > 1 else ''}"
+        what = f"evaluating {count} on {len(evaluation):,} images"
+        parts = track(evaluation.batches(step), what, -(-len(evaluation) // step))
         for part in parts:  # each image is decoded once for all candidates
             for name, runtime in runtimes.items():
                 pieces[name].append(runtime.infer(part))

@@ -16,6 +16,7 @@ from edge_convnext.measure.speed import speedup
 from edge_convnext.measure.to_report import (
     accuracy_part,
     benchmark_part,
+    few_rounds_notes,
     licence_notes,
     report_accuracy,
     report_candidate,
@@ -240,9 +241,22 @@ def _notes(
         *([unread] if seen.unread is not None else []),
         *(f"{one[:1].upper()}{one[1:]}." for one in seen.differences),
         *skewed_notes(measured.race.timings, "Repeat `bench` on an idle board."),
+        *few_rounds_notes(measured.recipe),
+        *_tie_notes(measured.choice),
         *([unheld] if measured.unheld else []),
         *_left_out_notes(measured.left_out, stages),
     )
+
+
+def _tie_notes(choice: Choice) -> list[str]:
+    """Say where speed alone chose, though others are as fast: nothing tells the nearest to FP32."""
+    if choice.wanted is None or not choice.as_fast:
+        return []
+    more = f" and {len(choice.as_fast) - _NAMED} more" if len(choice.as_fast) > _NAMED else ""
+    return [
+        f"As fast as {choice.wanted.name} here: {', '.join(choice.as_fast[:_NAMED])}{more}. Which "
+        "is nearest to FP32 was not measured, for the bundle has no images: speed alone chose."
+    ]
 
 
 def _left_out_notes(

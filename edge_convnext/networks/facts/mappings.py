@@ -8,6 +8,7 @@ from typing import Any
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.image_size import sides_of
 from edge_convnext.networks.facts.class_names import count_from_one, read_names
+from edge_convnext.networks.facts.processors import is_processor, read_processor
 from edge_convnext.networks.facts.sayings import (
     Crops,
     Said,
@@ -64,7 +65,9 @@ def read_mapping(
     """
     said = Said(crops=crops or {})
     _read_classes(fields, where, num_classes, said)
-    if not read_tool(fields, where, channels, said):
+    if is_processor(fields):
+        read_processor(fields, where, channels, said)
+    elif not read_tool(fields, where, channels, said):
         _read_others(fields, where, channels, said)
     _compare(fields, where, num_classes, channels, said)
     for key in find_keys(fields, "licence"):

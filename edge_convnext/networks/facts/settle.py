@@ -9,7 +9,7 @@ from typing import Any
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.image_size import show_size
-from edge_convnext.core.origins import Fact, FactName, Origin, OriginKind
+from edge_convnext.core.origins import TRAINED_BY, Fact, FactName, Origin, OriginKind
 from edge_convnext.networks.facts.sayings import Said, Saying
 
 __all__ = ["Settled", "Source", "of_info", "of_preprocess", "settle"]
@@ -43,11 +43,12 @@ class Settled:
 
 
 def of_info(info: ModelInfo) -> Said:
-    """Facts of a file of this project."""
-    said = of_preprocess(info.preprocess, "edge-convnext's metadata")
+    """Facts of a file of this project; of `train`'s, they are what the model was trained with."""
+    detail = TRAINED_BY if info.weights_source == TRAINED_BY else "edge-convnext's metadata"
+    said = of_preprocess(info.preprocess, detail)
     if info.classes:
-        said.add("classes", info.classes, "edge-convnext's metadata")
-    said.add("licence", info.weights_licence, "edge-convnext's metadata")
+        said.add("classes", info.classes, detail)
+    said.add("licence", info.weights_licence, detail)
     return said
 
 

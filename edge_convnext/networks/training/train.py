@@ -13,6 +13,7 @@ from edge_convnext.core.bounds import MIN_IMAGE_SIZE
 from edge_convnext.core.errors import DataError, LoadError, MissingDependencyError, TrainingError
 from edge_convnext.core.files import AnyPath, sha256_bytes
 from edge_convnext.core.image_size import ImageSize, show_size, sides_of
+from edge_convnext.core.origins import TRAINED_BY
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.sections import TrainConfig
 from edge_convnext.data.preprocess import PIXELS
@@ -294,7 +295,7 @@ def _describe(
         in_channels=architecture.in_channels,
         classes=classes,
         preprocess=preprocess,
-        weights_source="edge-convnext train",
+        weights_source=TRAINED_BY,
         weights_sha256=sha256_bytes(content),
         weights_licence=licence,
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.intervals import FEWEST_FOR_MEDIAN
 from edge_convnext.report.gate.baseline import Speed, speed_of
 from edge_convnext.report.gate.criteria import Criterion, decide_above, decide_below
 from edge_convnext.report.gate.evidence import Evidence
@@ -17,7 +18,7 @@ from edge_convnext.report.measured import BenchmarkReport
 __all__ = ["judge_latency_ratio", "judge_size", "judge_speedup", "why_no_baseline_of_speed"]
 
 _BYTES_PER_MB = 1_000_000
-_FEW = "has no interval, of fewer than 6 rounds"
+_FEW = f"has no interval, of fewer than {FEWEST_FOR_MEDIAN} rounds"
 
 
 def judge_speedup(evidence: Evidence, least: float) -> Criterion:

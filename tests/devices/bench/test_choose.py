@@ -1,12 +1,15 @@
 from dataclasses import replace
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from support.bench_boards import engine
 from support.races import ROW, candidate
 
 from edge_convnext.devices.bench import report as assemble
-from edge_convnext.devices.bench.choose import choose
+from edge_convnext.devices.bench.choose import choose, near_float
+from edge_convnext.measure.accuracy import Predictions, compare_predictions
+from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.measure.speed import speedup
 from edge_convnext.measure.timings import BenchmarkResult, TimedRow
 
@@ -125,3 +128,50 @@ def test_fp16_has_to_beat_an_engine_of_fp32_on_a_gpu():
     assert choose([FLOAT, half, whole], "fp16", times, {}, 1.0).unmatched is None
     alone = choose([FLOAT, half], "fp16", times, {}, 1.0)
     assert alone.unmatched.startswith("No FP32 engine of this GPU was timed, which FP16 has to")
+
+
+TIED = (FLOAT, INT8, candidate("i8 near", precision="int8"), candidate("i8 slow", precision="int8"))
+
+
+@pytest.mark.parametrize(
+    ("nearness", "wanted"),
+    [
+        ({"i8": 20.0, "i8 near": 30.0, "i8 slow": 40.0}, "i8 near"),  # slower by 5 %, not by 6
+        ({"i8": 30.0, "i8 near": 30.0}, "i8"),  # as near: the faster
+        ({"i8": float("inf"), "i8 near": 90.0}, "i8"),
+    ],
+)
+def test_of_those_as_fast_the_nearest_to_fp32_ships_as_in_a_build(nearness, wanted):
+    times = timed(**{"f32": 3.0, "i8": 1.0, "i8 near": 1.02, "i8 slow": 1.06})
+    found = choose(TIED, "int8", times, {}, 1.0, nearness)
+    assert (found.wanted.name, found.as_fast) == (wanted, ())
+
+
+def test_where_nothing_tells_the_nearest_speed_alone_chooses_and_says_so():
+    times = timed(**{"f32": 3.0, "i8": 1.02, "i8 near": 1.0, "i8 slow": 1.5})
+    found = choose(TIED, "int8", times, {}, 1.0)
+    assert (found.wanted.name, found.as_fast) == ("i8 near", ("i8",))
+    assert choose(TIED, "int8", timed(f32=3.0, i8=1.0), {}, 1.0).as_fast == ()
+
+
+def evaluation(reference, **logits):
+    labels, hashes = np.zeros(4, np.int64), tuple("abcd")
+    made = {name: Predictions(one, labels, hashes) for name, one in logits.items()}
+    base = Predictions(reference, labels, hashes)
+    compared = {name: compare_predictions(base, one) for name, one in made.items()}
+    return Evaluation(base, made, compared, cached=False, seconds=0.0)
+
+
+def test_nearness_is_to_the_float_that_ran_there_else_to_the_builds_answers():
+    base = np.random.default_rng(0).standard_normal((4, 3)).astype(np.float32)
+    answers = np.eye(3, dtype=np.float32)[base.argmax(1)]  # all that a bundle has
+    near, far = base * 1.01, base * 1.1
+    found = near_float(TIED, evaluation(answers, f32=base, i8=far, **{"i8 near": near}))
+    assert found["i8"] == pytest.approx(20.0, abs=1e-3)
+    assert found["i8 near"] == pytest.approx(40.0, abs=1e-3)
+    assert found["f32"] == float("inf")
+    half = candidate("half", precision="fp32", hint="bf16")
+    wrong = np.roll(base, 1, axis=1)
+    answered = near_float([half, INT8], evaluation(answers, half=base, i8=wrong))
+    assert answered == {"half": 100.0, "i8": pytest.approx(0.0)}
+    assert near_float(TIED, None) == {}

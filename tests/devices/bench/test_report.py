@@ -14,6 +14,7 @@ from edge_convnext.devices.bench import report
 from edge_convnext.devices.bench.choose import Choice
 from edge_convnext.devices.bench.merge import merge_boards
 from edge_convnext.measure.timings import BenchmarkResult
+from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import LeftOutReport
 from edge_convnext.report.gate.baseline import make_baseline
@@ -124,11 +125,14 @@ SEEN = report.Seen(None, None, None, ())
 
 
 def notes(
-    licence=None, seen=SEEN, timings=QUIET, left_out=(), stages=(), unheld="", flags=("avx_vnni",)
-):
+    licence=None, seen=SEEN, timings=QUIET, left_out=(), stages=(), unheld="", flags=("avx_vnni",),
+    rounds=6, precision="int8", as_fast=(),
+):  # fmt: skip
+    wanted = candidate("i8", precision="int8")
     made = SimpleNamespace(
         race=SimpleNamespace(timings=timings), left_out=left_out, unheld=unheld,
-        machine={"cpu_flags": flags},
+        machine={"cpu_flags": flags}, choice=Choice(wanted, None, (), None, 1, as_fast),
+        recipe=make_recipe({"precision": precision, "benchmark": {"rounds": rounds}}),
     )  # fmt: skip
     return report._notes(licence, seen, made, stages)
 
@@ -149,6 +153,23 @@ def test_terms_state_and_load_are_noted():
     assert unread == "Mode, clocks, temperature and power were not read: not a Jetson."
     assert throttled == "It throttled."
     assert busy.endswith("Repeat `bench` on an idle board.")
+
+
+def test_rounds_that_are_too_few_for_a_verdict_are_told():
+    (told,) = notes(rounds=5)
+    assert told == (
+        "--rounds 5 is too few for a verdict on speed: with fewer than 6 rounds a speed-up has no "
+        "interval. Pass --rounds 6 or more."
+    )
+    assert notes(rounds=5, precision="fp32") == ()  # a float has nothing to beat
+
+
+def test_candidates_that_speed_alone_chose_from_are_told():
+    (told,) = notes(as_fast=("a", "b", "c", "d"))
+    assert told == (
+        "As fast as i8 here: a, b, c and 1 more. Which is nearest to FP32 was not measured, for "
+        "the bundle has no images: speed alone chose."
+    )
 
 
 def test_why_nothing_was_held_to_onnx_runtime_is_told():

@@ -86,7 +86,7 @@ def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
                 time.sleep(0.1)
             boards.cut()
             cuts.append("copy")
-        if text == "evaluating" and cuts == ["copy"]:
+        if text.startswith("evaluating ") and cuts == ["copy"]:
             boards.cut()
             cuts.append("bench")
 
@@ -95,7 +95,7 @@ def test_a_line_cut_in_the_copy_and_in_the_bench_goes_on_by_itself(
     assert cuts == ["copy", "bench"]
     assert len(offsets) == 2
     assert 0 == offsets[0] < offsets[1]  # not from the start again
-    assert lines.count("evaluating") == 1  # nor a line of the log twice
+    assert sum(one.startswith("evaluating ") for one in lines) == 1  # nor a line of the log twice
     assert sum("trying again" in line for line in lines) >= 2
     assert report == Report.read(tmp_path / "out" / "report.json")
     for file in report.outputs:

@@ -12,10 +12,12 @@ import huggingface_hub
 import onnxruntime
 import torch
 import transformers
+from PIL import Image
 from support.tiny_transformers import CONFIGS, LABELS, write_tiny
 
 from edge_convnext.core.errors import LoadError, RecipeError
 from edge_convnext.core.sections import ExportConfig, LoadConfig
+from edge_convnext.data.preprocess import decode_image
 from edge_convnext.networks.family import family_of, find_model
 from edge_convnext.networks.open_weights import open_weights
 from edge_convnext.stages.export import export_onnx
@@ -109,6 +111,29 @@ def test_bgr_processors_turn_the_first_convolution(tmp_path):
         found = family_of(weights).build(weights, "raw")(images)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
     assert any("turned to RGB" in note for note in weights.notes)
+
+
+def test_a_photograph_gets_the_logits_of_transformers_processor_and_model(tmp_path):
+    from transformers.models.mobilevit.image_processing_pil_mobilevit import (
+        MobileViTImageProcessorPil,
+    )
+
+    folder = tmp_path / "model"
+    network = write_tiny(transformers, "MobileViTForImageClassification", folder, PROCESSOR)
+    (folder / "preprocessor_config.json").unlink()
+    processor = MobileViTImageProcessorPil(size={"shortest_edge": 72}, crop_size=64, resample=2)
+    processor.save_pretrained(folder)
+    assert "do_normalize" not in json.loads((folder / "preprocessor_config.json").read_text())
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 10, 3), dtype=np.uint8)
+    image = Image.fromarray(pixels).resize((100, 90), Image.Resampling.BICUBIC)
+    image.save(tmp_path / "image.png")
+    weights = load(folder, tmp_path)
+    found = torch.from_numpy(decode_image(tmp_path / "image.png", weights.info.preprocess)[None])
+    (asked,) = processor(image)["pixel_values"]
+    with torch.no_grad():
+        expected = network(torch.from_numpy(asked[None].copy())).logits
+        logits = family_of(weights).build(weights, "raw")(found)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_other_weights_may_be_passed_beside_it(resnet, tmp_path):
