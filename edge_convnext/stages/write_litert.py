@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_facts, read_proto
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "STAGE", "write_litert"]
 
-FORMAT = "litert"
+FORMAT: Final = "litert"
 # An entry of the report's `lower`, as it is a graph for one runtime alone; a folder of its own.
 STAGE = Stage("lower", 1, ("onnx", "ai_edge_litert"), max_error=1e-3, folder="litert")
 
