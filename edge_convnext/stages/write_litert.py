@@ -18,12 +18,12 @@ from edge_convnext.graph.tflite.write import to_tflite
 from edge_convnext.graph.tflite_file import write_model
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.core.artifacts import GraphFormat, OnnxModel
     from edge_convnext.core.files import AnyPath
 
 __all__ = ["FORMAT", "STAGE", "write_litert"]
 
-FORMAT = "litert"
+FORMAT: GraphFormat = "litert"
 # An entry of the report's `lower`, as it is a graph for one runtime alone; a folder of its own.
 STAGE = Stage("lower", 1, ("onnx", "ai_edge_litert"), max_error=1e-3, folder="litert")
 
