@@ -10,7 +10,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 from edge_convnext.build import litert_graphs
 from edge_convnext.build.lineage import Lineage
-from edge_convnext.build.litert_graphs import litert_float, own_float_plan
+from edge_convnext.build.litert_graphs import litert_floats, own_float_plan
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.step import Step
@@ -33,6 +33,10 @@ def runner(runtime="auto"):
     return SimpleNamespace(recipe=SimpleNamespace(runtime=runtime))
 
 
+def floats(own, begun):
+    return litert_floats(own, [Plan("nhwc", "inner"), PLAN, PLAN], {begun.plan: begun}, None)
+
+
 def test_the_float_has_the_form_and_the_format_of_the_plan():
     made = own_float_plan(PLAN)
     assert (made.form, made.placement, made.precision, made.format) == (
@@ -44,7 +48,9 @@ def test_the_float_has_the_form_and_the_format_of_the_plan():
 def test_a_float_that_is_written_stands_for_its_onnx_graph(begun, tmp_path, monkeypatch):
     written = step(tmp_path / "a.tflite", write_litert.STAGE)
     monkeypatch.setattr(litert_graphs, "litert_step", lambda *_: written)
-    made = litert_float(runner(), PLAN, begun, None)
+    made, unwritten = floats(runner(), begun)
+    assert unwritten == {}
+    (made,) = made.values()
     assert (made.final, made.stands_for) == (written, begun.final)
     assert begun.stands_for is None  # every runtime loads it
 
@@ -54,6 +60,6 @@ def test_one_that_can_not_be_is_a_reason_or_an_error_where_it_was_asked_for(begu
         raise ExportError("head/TopK: no")
 
     monkeypatch.setattr(litert_graphs, "litert_step", fail)
-    assert litert_float(runner(), PLAN, begun, None) == "head/TopK: no"
+    assert floats(runner(), begun) == ({}, {PLAN: "head/TopK: no"})
     with pytest.raises(ExportError, match="head/TopK"):
-        litert_float(runner("litert"), PLAN, begun, None)
+        floats(runner("litert"), begun)

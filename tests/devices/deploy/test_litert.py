@@ -74,7 +74,7 @@ def test_a_grey_model_has_one_factor(build, tmp_path):
 
 
 def test_a_build_without_a_lite_model_says_how_to_get_one(build, tmp_path):
-    with pytest.raises(ArtifactError, match=r"no LiteRT model .* with the extra litert installed"):
+    with pytest.raises(ArtifactError, match=r"no LiteRT model .*with the extra litert installed"):
         write_deployment(build, "litert", tmp_path / "out")
 
 
