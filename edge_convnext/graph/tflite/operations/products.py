@@ -66,7 +66,7 @@ def _write_rows(
         node: The product.
         last: Node whose output is the result: `node`, or the Add of its bias.
         value: Activations.
-        weights: Of two axes.
+        weights: Constant of two axes.
         bias: float[outputs], or None.
         axis: Axis of the outputs in `weights`.
     """
