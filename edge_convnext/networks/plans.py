@@ -203,7 +203,7 @@ def _portable_plan(family: NetworkFamily, runtime: CpuRuntimeName) -> Plan:
     """The plan of a runtime that none was measured for.
 
     LiteRT has a format of its own. The first and the last product stay float there: for atto they
-    cost 13 dB and are as fast in float. Its ranges are those of each inference, so that how they
+    cost 13 dB. Its ranges are those of each inference, so that how they
     would be estimated beforehand does not matter, and the quickest way serves.
     """
     form, placement = family.portable
