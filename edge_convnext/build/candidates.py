@@ -6,14 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.lineage import Lineage
-from edge_convnext.core.artifacts import CpuRuntimeName
+from edge_convnext.core.artifacts import LITERT_FORMAT, CpuRuntimeName
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.measure.candidates import Candidate, merge_settings
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.runtimes.load import exact_settings, hints_here
 from edge_convnext.stages import export, write_for_tensorrt
-from edge_convnext.stages.write_litert import FORMAT
 
 if TYPE_CHECKING:
     from edge_convnext.build.graphs import Graphs
@@ -67,7 +66,9 @@ def list_options(
                 for settings in dict.fromkeys((plan.settings, merge_settings(plan.settings, exact)))
                 for hint in hints
             ]
-        elif recipe.precision == "fp16" and plan.format != FORMAT:  # LiteRT has no such model
+        elif (
+            recipe.precision == "fp16" and plan.format != LITERT_FORMAT
+        ):  # LiteRT has no such model
             graph = graphs.lineages[float_plan(plan.form, "fp16")].final
             options.append(Candidate.of(graph, runtime, "f32", may_ship=True))
     return options

@@ -17,15 +17,9 @@ from edge_convnext.build.float_forms import list_forms
 from edge_convnext.build.gpu_chain import gpu_lineage, rebatch
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
-from edge_convnext.build.litert_graphs import litert_float, own_float_plan
+from edge_convnext.build.litert_graphs import litert_floats
 from edge_convnext.build.runner import Runner
-from edge_convnext.core.artifacts import (
-    CpuRuntimeName,
-    FormName,
-    GraphFormat,
-    Precision,
-    Weights,
-)
+from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Precision, Weights
 from edge_convnext.core.errors import EngineBuildError, ExportError, QuantizationError
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Skipped, Step
@@ -36,18 +30,12 @@ from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
-from edge_convnext.stages import (
-    approximate,
-    equalize,
-    fold,
-    quantize,
-    write_for_tensorrt,
-    write_litert,
-)
+from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
 from edge_convnext.stages import fuse_for_onnxruntime as fuse
 
 if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
+    from edge_convnext.core.artifacts import GraphFormat
     from edge_convnext.core.recipe import TargetName
     from edge_convnext.data.images import Sample
 
@@ -75,19 +63,16 @@ class Graphs:
     folded: Step[Weights] | None = None
     lineages: dict[Plan, Lineage] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)  # ran for no graph of the build
-    # Why there is no graph for a runtime, whose plan that is.
-    unwritten: dict[Plan, str] = field(default_factory=dict)
+    unwritten: dict[Plan, str] = field(default_factory=dict)  # why there is no graph of a plan
 
     @property
     def floats(self) -> tuple[Lineage, ...]:
         """Float graphs for a CPU, in ONNX."""
-        found = (one for one in self._for_cpu if one.plan.precision != "int8")
-        return tuple(one for one in found if one.stands_for is None)
+        return tuple(one for one in self._floats if one.stands_for is None)
 
     def floats_in(self, format: GraphFormat) -> tuple[Lineage, ...]:
         """Float graphs in the format of one runtime; those in ONNX where there are none."""
-        own = (one for one in self._for_cpu if one.plan.precision != "int8")
-        return tuple(one for one in own if one.plan.format == format) or self.floats
+        return tuple(one for one in self._floats if one.plan.format == format) or self.floats
 
     @property
     def quantized(self) -> tuple[Lineage, ...]:
@@ -98,6 +83,10 @@ class Graphs:
     def for_gpu(self) -> tuple[Lineage, ...]:
         """Graphs for TensorRT, the requested precision first."""
         return tuple(one for one in self.lineages.values() if one.plan.batch is not None)
+
+    @property
+    def _floats(self) -> Iterator[Lineage]:
+        return (one for one in self._for_cpu if one.plan.precision != "int8")
 
     @property
     def _for_cpu(self) -> Iterator[Lineage]:
@@ -161,8 +150,8 @@ def make_graphs(
         ships = form != "raw" or not family.folds or "raw" in {plan.form for plan in plans}
         if float_plan(form, precision) not in graphs.lineages:
             add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
-    for plan in dict.fromkeys(plans):
-        _add_own_float(runner, graphs, plan, samples)
+    made, graphs.unwritten = litert_floats(runner, plans, graphs.lineages, samples)
+    graphs.lineages |= made
     if recipe.precision == "int8" and calibration is not None:
         images = None if isinstance(training, Skipped) else training
         for plan in dict.fromkeys(plans):
@@ -170,26 +159,14 @@ def make_graphs(
             users += _ON_ARM if for_arm and plan == plans[-1] else ()
             if plan in graphs.unwritten:
                 continue
-            made = partial(
+            add = partial(
                 add_plan, runner, graphs, plan, calibration=calibration, samples=samples,
                 training=images,
             )  # fmt: skip
             # Who computes it wrongly is told by `sieve`; others may be right.
-            for_those_that_can(made, users)
+            for_those_that_can(add, users)
     graphs.lineages |= take_pixels(runner, (*graphs.floats, *graphs.quantized), samples)
     return graphs
-
-
-def _add_own_float(runner: Runner, graphs: Graphs, plan: Plan, samples: Images) -> None:
-    """Write the float of a plan whose runtime loads no ONNX; note why where it can't be."""
-    if plan.format != write_litert.FORMAT or own_float_plan(plan) in graphs.lineages:
-        return
-    begun = graphs.lineages[float_plan(plan.form, "fp32")]
-    made = litert_float(runner, plan, begun, samples)
-    if isinstance(made, str):
-        graphs.unwritten[plan] = made
-    else:
-        graphs.add(made)
 
 
 def _not_for_cpu(recipe: Recipe, *, wanted: bool) -> Iterator[Skipped]:

@@ -11,12 +11,12 @@ from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.litert_graphs import litert_step
 from edge_convnext.build.runner import Runner, onnx_logits, parity_result
-from edge_convnext.core.artifacts import OnnxModel, Parity
+from edge_convnext.core.artifacts import LITERT_FORMAT, OnnxModel, Parity
 from edge_convnext.core.errors import UntrainableError
 from edge_convnext.core.step import Images, Skipped, Step, as_step
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
-from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover, write_litert
+from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
 from edge_convnext.stages.quantize_roles import placing_key
 from edge_convnext.stages.recover import Recovery
 
@@ -50,7 +50,7 @@ def int8_lineage(
         training: One batch of images to fine-tune with; None leaves the graph as it was quantized.
     """
     steps = [*begun.steps, approximated(runner, plan, begun.body, samples)]
-    if plan.format == write_litert.FORMAT:
+    if plan.format == LITERT_FORMAT:
         steps.append(Skipped(equalize.STAGE, _NOT_EQUALIZED))
     elif runner.recipe.equalize.enabled:
         steps.append(equalize_step(runner, latest(steps), plan, calibration, samples))
@@ -213,7 +213,7 @@ def lower_step(
     With static ranges the result must compute what the Q/DQ graph computes; that is checked. With
     dynamic ranges it is compared with the float graph, `reference`.
     """
-    if plan.format == write_litert.FORMAT:
+    if plan.format == LITERT_FORMAT:
         return litert_step(runner, model, reference, samples)
     before, dynamic = model.value, plan.format == "onnxruntime_dynamic"
     stem = before.path.name.removesuffix(".int8.onnx")

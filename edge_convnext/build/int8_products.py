@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import EdgeConvNextError
+from edge_convnext.core.file_kinds import is_tflite
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.to_report import candidate_fields
 from edge_convnext.report.measured import Int8ProductsReport, MovedProduct
@@ -89,7 +89,7 @@ def _count(runner: Runner, one: Candidate, machine: str) -> Counted:
 def _planned(path: Path) -> int:
     from edge_convnext.graph.qdq import Wiring
 
-    if is_tflite_file(path):  # what can't be loaded there can't be counted either
+    if is_tflite(path):  # what can't be loaded there can't be counted either
         return 0
     proto = read_proto(path)
     return len(planned_products(proto, Wiring(proto)))

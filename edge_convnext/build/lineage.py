@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.step import Skipped, Stage, Step
-from edge_convnext.stages import fuse_for_onnxruntime, quantize, write_litert
+from edge_convnext.stages import fuse_for_onnxruntime, quantize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +65,7 @@ class Lineage:
     @property
     def stands_for(self) -> Step[OnnxModel] | None:
         """The ONNX graph of what only LiteRT loads, for the runtimes that it is compared in."""
-        return self.portable if self.plan.format == write_litert.FORMAT else None
+        return self.portable if self.plan.format == LITERT_FORMAT else None
 
     def at(self, stage: Stage) -> Step[OnnxModel] | None:
         """The step of one stage, in any revision; None where it did not run."""

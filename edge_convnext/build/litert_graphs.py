@@ -10,17 +10,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.lineage import Lineage
+from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.errors import ExportError
 from edge_convnext.networks.plans import float_plan
 from edge_convnext.stages import write_litert
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from edge_convnext.build.runner import Runner
     from edge_convnext.core.artifacts import OnnxModel
     from edge_convnext.core.step import Images, Step
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["litert_float", "litert_step", "own_float_plan"]
+__all__ = ["litert_floats", "litert_step", "own_float_plan"]
 
 _RUNTIME = "litert"
 
@@ -30,28 +33,39 @@ def own_float_plan(plan: Plan) -> Plan:
     return replace(float_plan(plan.form, "fp32"), format=plan.format)
 
 
-def litert_float(runner: Runner, plan: Plan, begun: Lineage, samples: Images) -> Lineage | str:
-    """Write the float graph of a plan's form for LiteRT, and check its logits there.
+def litert_floats(
+    runner: Runner, plans: Iterable[Plan], begun: Mapping[Plan, Lineage], samples: Images
+) -> tuple[dict[Plan, Lineage], dict[Plan, str]]:
+    """Write the float graph of each of LiteRT's plans for it, and check its logits there.
 
     Args:
         runner: Runner of this build.
-        plan: Plan of the INT8 model.
-        begun: Lineage of the float graph in its form.
+        plans: INT8 plans of a build, of every runtime.
+        begun: Lineages so far, with the float graphs in ONNX.
         samples: Real images for the parity check.
 
     Returns:
-        The lineage, or why it can't be written.
+        The lineages by their plan, and why there is none for an INT8 plan.
 
     Raises:
-        ExportError: It can't be, and the recipe asks for LiteRT by name.
+        ExportError: It can't be written, and the recipe asks for LiteRT by name.
     """
-    try:
-        step = litert_step(runner, begun.body, begun.body, samples)
-    except ExportError as error:
-        if runner.recipe.runtime == _RUNTIME:
-            raise
-        return str(error)
-    return Lineage(own_float_plan(plan), (*begun.steps, step))
+    made: dict[Plan, Lineage] = {}
+    unwritten: dict[Plan, str] = {}
+    for plan in dict.fromkeys(plans):
+        if plan.format != LITERT_FORMAT:
+            continue
+        source = begun[float_plan(plan.form, "fp32")]
+        try:
+            step = litert_step(runner, source.body, source.body, samples)
+        except ExportError as error:
+            if runner.recipe.runtime == _RUNTIME:
+                raise
+            unwritten[plan] = str(error)
+        else:
+            own = own_float_plan(plan)
+            made[own] = Lineage(own, (*source.steps, step))
+    return made, unwritten
 
 
 def litert_step(

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.runner import Logits, Runner
+from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.candidates import Candidate, load_candidate
@@ -19,7 +20,6 @@ from edge_convnext.measure.in_runtime import InRuntime, compare_in_runtime
 from edge_convnext.runtimes.lint import lint, targets_here
 from edge_convnext.runtimes.load import find_runtime
 from edge_convnext.stages import quantize
-from edge_convnext.stages.write_litert import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,7 +89,7 @@ class Sieve:
     def _made(self, one: Candidate) -> Lineage:
         """The lineage that a candidate comes from."""
         graphs = self._prepared.graphs
-        known = (*graphs.floats, *graphs.floats_in(FORMAT), *graphs.quantized)
+        known = (*graphs.floats, *graphs.floats_in(LITERT_FORMAT), *graphs.quantized)
         own = [made for made in known if made.final.digest == one.digest]
         alike = (made for made in graphs.quantized if _is_like(made, one))
         return (*own, *alike)[0]  # a fallback has a digest of its own

@@ -134,7 +134,7 @@ _ROWS = (
     ),
     Flag(
         "runtime", "--runtime", str,
-        "Runtime for the CPU, such as onnxruntime or openvino. auto: all that are installed.",
+        "Runtime for the CPU: onnxruntime, openvino or litert. auto: all that are installed.",
         CHAIN, metavar="NAME", callback=check_runtime,
     ),
     Flag(

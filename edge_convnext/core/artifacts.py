@@ -18,6 +18,7 @@ __all__ = [
     "ARM_GRAPH",
     "CPU_FOLDER",
     "GPU_FOLDER",
+    "LITERT_FORMAT",
     "MAX_IMAGE_SIZE",
     "METADATA_KEY",
     "TFLITE_SUFFIX",
@@ -79,6 +80,7 @@ Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 METADATA_KEY = "edge_convnext"
 TFLITE_SUFFIX = ".tflite"  # of models for LiteRT
+LITERT_FORMAT: GraphFormat = "litert"
 # Of a build: graphs for one runtime on the CPU beside what ships, and graphs for TensorRT.
 CPU_FOLDER, GPU_FOLDER = "cpu", "gpu"
 ARM_GRAPH = "cpu/int8.arm.onnx"  # in Q/DQ alone, for the CPUs of boards

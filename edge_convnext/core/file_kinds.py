@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FileKind", "KindName", "is_engine", "recognise"]
+__all__ = ["FileKind", "KindName", "is_engine", "is_tflite", "recognise"]
 
 KindName = Literal["safetensors", "torch", "graph", "engine", "tflite", "other"]
 
 _HEAD_BYTES = 512
+_TFLITE_SUFFIX = ".tflite"
 _MOST_NAMES = 200_000  # of an archive that are looked at
 
 
@@ -95,6 +96,15 @@ def is_engine(path: Path) -> bool:
         return path.is_file() and recognise(path).name == "engine"
     except OSError:
         return False
+
+
+def is_tflite(path: Path) -> bool:
+    """Whether a model is LiteRT's, by its bytes; by its name where they don't show what it is."""
+    try:
+        kind = recognise(path).name if path.is_file() else "other"
+    except OSError:
+        kind = "other"
+    return kind == "tflite" or (kind == "other" and path.suffix.lower() == _TFLITE_SUFFIX)
 
 
 def _is_safetensors(head: bytes, size: int) -> bool:

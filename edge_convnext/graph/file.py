@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError, shorten_names
-from edge_convnext.core.file_kinds import recognise
+from edge_convnext.core.file_kinds import is_tflite, recognise
 from edge_convnext.core.files import atomic_path
 from edge_convnext.graph.bare import copy_bare
-from edge_convnext.graph.tflite_file import is_tflite_file
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -105,7 +104,7 @@ def fixed_batch(path: Path) -> int | None:
     Raises:
         ArtifactError: The file is missing, or is not ONNX.
     """
-    if is_tflite_file(path):
+    if is_tflite(path):
         return None
     graph = read_proto(path, weights=False).graph
     sizes = graph.input[0].type.tensor_type.shape.dim if graph.input else ()

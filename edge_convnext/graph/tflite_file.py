@@ -14,17 +14,16 @@ import json
 import zipfile
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.artifacts import METADATA_KEY, TFLITE_SUFFIX
+from edge_convnext.core.artifacts import METADATA_KEY
 from edge_convnext.core.bounded import require_regular
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.file_kinds import recognise
 from edge_convnext.core.files import atomic_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["LABELS", "is_tflite_file", "read_carried", "write_model"]
+__all__ = ["LABELS", "read_carried", "write_model"]
 
 LABELS = "labels.txt"
 _FACTS = "edge_convnext.json"
@@ -33,15 +32,6 @@ _MODE = 0o100644 << 16
 _BLOCK = 1 << 20
 _MOST_BYTES = 2 << 30  # a flatbuffer's limit
 _MOST_FACTS = 1 << 24  # names of 21,841 classes take less than one MiB
-
-
-def is_tflite_file(path: Path) -> bool:
-    """True if a model is LiteRT's, by its bytes; by its name if they can't be read."""
-    try:
-        kind = recognise(path).name if path.is_file() else "other"
-    except OSError:
-        kind = "other"
-    return kind == "tflite" or (kind == "other" and path.suffix.lower() == TFLITE_SUFFIX)
 
 
 def write_model(

@@ -37,9 +37,8 @@ from edge_convnext.runtimes import PrecisionHint, RuntimeOptions
 from edge_convnext.runtimes.load import (
     available_runtimes,
     find_runtime,
-    install_command,
     require_runtime,
-    runtime_names,
+    tell_other_runtime,
 )
 from edge_convnext.runtimes.metadata import Metadata, read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
@@ -197,7 +196,7 @@ def list_candidates(
         shapes.add((metadata.info.in_channels, *sides_of(size)))
         names = _list(path, runtimes, metadata)
         if not names:
-            raise ArtifactError(_tell_other(path, metadata))
+            raise ArtifactError(tell_other_runtime(path, metadata.format))
         candidates += [_candidate(path, metadata, name, hint) for name in names]
     check_batches(files, config.batches)
     if len(shapes) != 1:
@@ -206,16 +205,6 @@ def list_candidates(
     for candidate in candidates:
         _require_numbers(candidate, noise, config.threads)
     return candidates, noise
-
-
-def _tell_other(path: Path, metadata: Metadata) -> str:
-    """Which runtime loads a file that none of those asked for does."""
-    known = runtime_names("graphs")
-    name = next(one for one in known if metadata.format in find_runtime(one).FORMATS)
-    label = find_runtime(name).LABEL
-    if name not in available_runtimes():
-        return f"{path}: is for {label} alone, which is not installed: {install_command(name)}"
-    return f"{path}: is for {label} alone; leave it out, or pass --runtime {name}"
 
 
 def _require_numbers(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_convnext.core.artifacts import ModelInfo, Preprocess
 from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.file_kinds import is_tflite
 from edge_convnext.core.image_size import show_size
 from edge_convnext.core.origins import Fact, Origin
 from edge_convnext.core.recipe import Recipe
@@ -16,7 +17,6 @@ from edge_convnext.data.batches import iter_batches
 from edge_convnext.data.images import ImageSet
 from edge_convnext.data.preprocess import resolve_preprocess
 from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.measure.answers import Answer
 from edge_convnext.runtimes import Runtime
@@ -72,7 +72,7 @@ def _normalises(path: Path) -> bool:
     """Whether a graph takes raw pixels and normalises them itself; assumed of every engine."""
     if path.suffix == ENGINE_SUFFIX:
         return True
-    if is_tflite_file(path):
+    if is_tflite(path):
         return False
     from onnx import TensorProto
 

@@ -27,6 +27,7 @@ from edge_convnext.core.artifacts import (
     Precision,
     RangeEstimator,
 )
+from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.product_groups import Regrouping
 from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.core.sections import EngineConfig, GpuPlanConfig
@@ -41,11 +42,13 @@ __all__ = [
     "Plan",
     "choose_batches",
     "float_plan",
+    "is_tuned",
     "list_gpu_plans",
     "make_plan",
     "plan_fields",
     "plan_for",
     "plan_for_gpu",
+    "require_tuned",
     "shipped_plans",
 ]
 
@@ -203,7 +206,7 @@ def _portable_plan(family: NetworkFamily, runtime: CpuRuntimeName) -> Plan:
     """The plan of a runtime that none was measured for.
 
     LiteRT has a format of its own. The first and the last product stay float there: for atto they
-    cost 13 dB and are as fast in float. Its ranges are those of each inference, so that how they
+    cost 13 dB. Its ranges are those of each inference, so that how they
     would be estimated beforehand does not matter, and the quickest way serves.
     """
     form, placement = family.portable
@@ -211,6 +214,24 @@ def _portable_plan(family: NetworkFamily, runtime: CpuRuntimeName) -> Plan:
         return Plan(form, placement)
     inner = "inner" if "inner" in family.placements else placement
     return Plan(form, inner, format="litert", range_estimator="minmax")
+
+
+def require_tuned(runtime: CpuRuntimeName) -> None:
+    """Refuse a search for the plan of a runtime that has one alone.
+
+    Raises:
+        RecipeError: It is LiteRT: no ranges, one kind of weights, and one form that suits it.
+    """
+    if not is_tuned(runtime):
+        raise RecipeError(
+            f"{runtime} has one plan, so that there is nothing to tune; build with --runtime "
+            f"{runtime}, or tune another runtime"
+        )
+
+
+def is_tuned(runtime: CpuRuntimeName) -> bool:
+    """Whether there are plans to search for a runtime."""
+    return runtime != _LITERT
 
 
 def choose_batches(recipe: Recipe) -> tuple[int, ...]:

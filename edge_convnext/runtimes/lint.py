@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from edge_convnext.core.errors import RecipeError, RefusedGraphError, shorten
+from edge_convnext.core.file_kinds import is_tflite
 from edge_convnext.core.files import AnyPath
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.findings import Finding, Severity, refuse_errors
-from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.runtimes.load import RUNTIMES, find_runtime
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def lint(path: AnyPath, target: LintTarget) -> tuple[Finding, ...]:
         raise RecipeError(
             f"unknown target '{shorten(target)}': known are {', '.join(lint_targets())}"
         )
-    if is_tflite_file(path):  # it was checked when it was written
+    if is_tflite(path):  # it was checked when it was written
         return ()
     proto = read_proto(path)
     modules = map(find_runtime, RUNTIMES)

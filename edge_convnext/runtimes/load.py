@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from edge_convnext.core.artifacts import CpuRuntimeName, RuntimeName
+    from edge_convnext.core.artifacts import CpuRuntimeName, GraphFormat, RuntimeName
     from edge_convnext.runtimes import litert, onnxruntime, openvino
     from edge_convnext.runtimes.int8_products import Int8Products
     from edge_convnext.runtimes.interface import PrecisionHint, Streams
@@ -44,6 +44,7 @@ __all__ = [
     "require_runtime",
     "runs_hint",
     "runtime_names",
+    "tell_other_runtime",
 ]
 
 # The module that is a `RuntimeModule`, by the runtime's name; imported on first use.
@@ -126,6 +127,16 @@ def install_command(name: RuntimeName) -> str:
     module = find_runtime(name)
     wanted = f"edge-convnext[{module.EXTRA}]" if module.EXTRA else module.PACKAGE
     return f"pip install '{wanted}'"
+
+
+def tell_other_runtime(path: Path, format: GraphFormat) -> str:
+    """Words on a model that none of the runtimes asked for loads: which one does."""
+    known = runtime_names("graphs")
+    name = next(one for one in known if format in find_runtime(one).FORMATS)
+    label = find_runtime(name).LABEL
+    if not _is_installed(name):
+        return f"{path}: is for {label} alone, which is not installed: {install_command(name)}"
+    return f"{path}: is for {label} alone; leave it out, or pass --runtime {name}"
 
 
 def has_bf16(runtimes: Collection[RuntimeName]) -> bool:

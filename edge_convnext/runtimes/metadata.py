@@ -19,9 +19,10 @@ from edge_convnext.core.errors import (
     ArtifactError,
     RecipeError,
 )
+from edge_convnext.core.file_kinds import is_tflite
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import check_graph
-from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
+from edge_convnext.graph.tflite_file import read_carried
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
@@ -56,7 +57,7 @@ def read_metadata(path: Path) -> Metadata:
     if is_engine_file(path):
         facts = read_facts(path)
         return Metadata(facts.info, facts.precision, facts.form or "raw", facts.placement)
-    if is_tflite_file(path):
+    if is_tflite(path):
         return _read_litert(path)
     proto = read_proto(path, weights=False)
     metadata = {entry.key: entry.value for entry in proto.metadata_props}

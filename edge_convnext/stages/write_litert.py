@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_facts, read_proto
 from edge_convnext.graph.tflite.write import to_tflite
@@ -21,9 +22,8 @@ if TYPE_CHECKING:
     from edge_convnext.core.artifacts import OnnxModel
     from edge_convnext.core.files import AnyPath
 
-__all__ = ["FORMAT", "STAGE", "write_litert"]
+__all__ = ["STAGE", "write_litert"]
 
-FORMAT: Final = "litert"
 # An entry of the report's `lower`, as it is a graph for one runtime alone; a folder of its own.
 STAGE = Stage("lower", 1, ("onnx", "ai_edge_litert"), max_error=1e-3, folder="litert")
 
@@ -46,7 +46,7 @@ def write_litert(model: OnnxModel, output: AnyPath) -> OnnxModel:
         TensorFlow Lite's schema (`schema.fbs`), "Post-training dynamic range quantization".
     """
     proto = read_proto(model.path)
-    facts = {**read_facts(proto), "format": FORMAT}
+    facts = {**read_facts(proto), "format": LITERT_FORMAT}
     classes = facts.get("classes") or ()
     write_model(to_tflite(proto), facts, classes, Path(output))
     return replace(model, path=Path(output))

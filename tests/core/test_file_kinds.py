@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from edge_convnext.core.file_kinds import is_engine, recognise
+from edge_convnext.core.file_kinds import is_engine, is_tflite, recognise
 
 
 def archive(*names):
@@ -75,3 +75,12 @@ def test_what_can_t_be_read_is_no_engine(tmp_path):
     assert not is_engine(tmp_path)
     with pytest.raises(OSError, match="No such file"):
         recognise(tmp_path / "none")
+
+
+def test_a_lite_model_is_told_by_its_bytes_and_else_by_its_name(tmp_path):
+    (tmp_path / "renamed.bin").write_bytes(b"\x1c\x00\x00\x00TFL3")
+    (tmp_path / "empty.tflite").write_bytes(b"")
+    assert is_tflite(tmp_path / "renamed.bin")
+    assert is_tflite(tmp_path / "empty.tflite")
+    assert is_tflite(tmp_path / "none.tflite")
+    assert not is_tflite(tmp_path / "model.onnx")

@@ -6,11 +6,13 @@ from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.product_groups import Regrouping
 from edge_convnext.networks.plans import (
     choose_batches,
+    is_tuned,
     list_gpu_plans,
     make_plan,
     plan_fields,
     plan_for,
     plan_for_gpu,
+    require_tuned,
 )
 from edge_convnext.networks.recipe_file import make_recipe
 
@@ -140,3 +142,20 @@ def test_groups_are_changed_of_the_form_that_was_tuned(form):
     recipe = regrouped().model_dump() | {"export": {"form": form}}
     plan = plan_for(make_recipe(recipe), "openvino")
     assert (plan.form, plan.placement, plan.float_groups) == (form, "closed", ())
+
+
+def test_litert_has_a_plan_of_its_own_in_its_own_format():
+    plan = plan_for(make_recipe({"model": "atto"}), "litert")
+    assert (plan.form, plan.placement, plan.format) == ("linear", "inner", "litert")
+    assert plan.label == "linear.inner.minmax.litert"
+    stated = make_recipe({"model": "atto", "export": {"form": "conv"}})
+    changed = plan_for(stated, "litert")
+    assert (changed.form, changed.format) == ("conv", "litert")  # it loads no other
+
+
+def test_litert_is_not_tuned():
+    require_tuned("auto")
+    require_tuned("openvino")
+    assert not is_tuned("litert")
+    with pytest.raises(RecipeError, match="litert has one plan"):
+        require_tuned("litert")

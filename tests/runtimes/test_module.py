@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 from support import toy_runtime
+from support.litert_graphs import write_lite
 from support.tiny_graph import SHAPE, expected_logits, make_images, write_graph
 from support.tiny_qdq import quantized_product
 
@@ -56,6 +57,14 @@ def table(monkeypatch):
 def require_installed(name):
     if find_spec(find_runtime(name).PACKAGE) is None:
         pytest.skip(f"{name} is not installed")
+
+
+def write_for(name, folder):
+    """The tiny graph in the format that a runtime loads."""
+    graph = write_graph(folder / "g.onnx")
+    if name != "litert":
+        return graph
+    return write_lite(onnx.load(graph), folder / "g.tflite")
 
 
 def rules_of(path, target):
@@ -127,7 +136,7 @@ def test_weights_alone_are_found_by_each_that_the_package_has(tmp_path, name):
 @OF_GRAPHS
 def test_a_graph_runs_under_the_name_of_its_runtime(tmp_path, name):
     require_installed(name)
-    runtime = load_runtime(name, write_graph(tmp_path / "g.onnx"))
+    runtime = load_runtime(name, write_for(name, tmp_path))
     images = make_images(3)
     np.testing.assert_allclose(runtime.infer(images), expected_logits(images), atol=1e-5)
     assert runtime.describe().name == name
@@ -136,7 +145,7 @@ def test_a_graph_runs_under_the_name_of_its_runtime(tmp_path, name):
 @OF_GRAPHS
 def test_each_setting_of_a_tune_is_taken_and_computes_the_same(tmp_path, name):
     require_installed(name)
-    path, images = write_graph(tmp_path / "g.onnx"), make_images(2)
+    path, images = write_for(name, tmp_path), make_images(2)
     np.save(tmp_path / "images.npy", images)
     # In a process of its own: some of them change how the whole process rounds.
     code = f"""
@@ -164,7 +173,7 @@ def test_a_setting_of_nobody_is_refused(tmp_path, name):
     require_installed(name)
     options = RuntimeOptions(settings=(("dump_to", "somewhere"),))
     with pytest.raises(InferenceError, match="'dump_to' is not one of the accepted settings"):
-        load_runtime(name, write_graph(tmp_path / "g.onnx"), options)
+        load_runtime(name, write_for(name, tmp_path), options)
 
 
 @PROFILING

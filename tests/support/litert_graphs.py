@@ -9,6 +9,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 MAP = (8, 6, 10)  # channels, height, width: three numbers, so that no axis stands for another
@@ -53,6 +55,15 @@ def open_tflite(content: bytes) -> Any:
     from ai_edge_litert.interpreter import Interpreter
 
     return Interpreter(model_content=content, num_threads=1)
+
+
+def write_lite(proto: onnx.ModelProto, path: Path, **facts: Any) -> Path:
+    """A model of a graph, with metadata of no sense."""
+    from edge_convnext.graph.tflite.write import to_tflite
+    from edge_convnext.graph.tflite_file import write_model
+
+    write_model(to_tflite(proto), {"model": "few", **facts}, (), path)
+    return path
 
 
 def by_litert(content: bytes, images: NDArray[np.float32]) -> NDArray[np.float32]:

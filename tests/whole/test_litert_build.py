@@ -16,13 +16,14 @@ pytest.importorskip("nncf", reason="the build extra is not installed")
 pytest.importorskip("ai_edge_litert", reason="the litert extra is not installed")
 
 import edge_convnext
+from edge_convnext.build import settle
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ArtifactError, ExportError, MissingDependencyError
 from edge_convnext.devices.bundle.read import open_bundle
 from edge_convnext.devices.bundle.write import write_bundle
 from edge_convnext.devices.deploy.write import write_deployment
-from edge_convnext.graph.tflite import write
-from edge_convnext.graph.tflite.operations.table import WRITERS
+from edge_convnext.graph import tflite_operations
+from edge_convnext.graph.tflite_operations import WRITTEN
 from edge_convnext.measure.built_models import list_candidates
 from edge_convnext.networks.convnext import sizes
 from edge_convnext.networks.recipe_file import make_recipe
@@ -187,9 +188,7 @@ def test_another_runtime_is_not_given_the_file(root, report):
 
 @pytest.fixture
 def without_gelu(monkeypatch):
-    monkeypatch.setattr(
-        write, "WRITERS", {kind: one for kind, one in WRITERS.items() if kind != "Gelu"}
-    )
+    monkeypatch.setattr(tflite_operations, "WRITTEN", WRITTEN - {"Gelu"})
 
 
 def test_a_network_that_can_not_be_written_is_refused_where_litert_was_asked_for(
@@ -201,9 +200,7 @@ def test_a_network_that_can_not_be_written_is_refused_where_litert_was_asked_for
 
 
 def test_elsewhere_it_is_left_out_with_the_reason(root, without_gelu, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "edge_convnext.build.settle.available_runtimes", lambda: ("onnxruntime", "litert")
-    )
+    monkeypatch.setattr(settle, "available_runtimes", lambda: ("onnxruntime", "litert"))
     recipe = make(root, runtime="auto")
     report = edge_convnext.build(recipe, tmp_path / "out", cache=Cache(tmp_path / "cache"))
     check_report(report, tmp_path / "out")

@@ -16,9 +16,9 @@ from edge_convnext.build.tuning.space import REVISION
 from edge_convnext.core.artifacts import Parity
 from edge_convnext.core.contention import QUIET_PCT
 from edge_convnext.core.errors import EdgeConvNextError, RecipeError
+from edge_convnext.core.file_kinds import is_tflite
 from edge_convnext.core.step import Images, Stage
 from edge_convnext.data.batches import image_batches
-from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.networks.plans import Plan, float_plan
@@ -236,6 +236,6 @@ def count_nodes(graph: OnnxModel) -> int:
     """Count a graph's nodes: of two that are equally fast, the one with fewer nodes wins."""
     import onnx
 
-    if is_tflite_file(graph.path):  # they are counted nowhere: none of them is a tie
+    if is_tflite(graph.path):  # they are counted nowhere: none of them is a tie
         return 0
     return len(onnx.load(str(graph.path), load_external_data=False).graph.node)

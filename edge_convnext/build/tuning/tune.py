@@ -29,7 +29,7 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.sections import PlanConfig
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import Plan, plan_fields
+from edge_convnext.networks.plans import Plan, is_tuned, plan_fields, require_tuned
 
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 
@@ -86,6 +86,7 @@ def tune(
         raise RecipeError(f"tune finds INT8 plans, and the precision is {recipe.precision}")
     if family_of_model(recipe.model).folds and not recipe.fold.enabled:
         raise RecipeError("tune has forms of folded weights alone: set fold.enabled to true")
+    require_tuned(recipe.runtime)
     started = time.monotonic()
     machine = environment()
     # Fine-tuning changes no latency, and is left to the build of the winner.
@@ -101,9 +102,10 @@ def tune(
     refined: dict[CpuRuntimeName, str] = {}
     size = batch or verdict_batch(recipe)
     other_load_pct = 0.0
-    for runtime in prepared.runtimes:
+    runtimes = [one for one in prepared.runtimes if is_tuned(one)]
+    for runtime in runtimes:
         search = Search(prepared, runtime, mode == "full", size, machine["fingerprint"])
-        limit = _QUICK_LIMIT_S / len(prepared.runtimes) if mode == "quick" else None
+        limit = _QUICK_LIMIT_S / len(runtimes) if mode == "quick" else None
         found = search.run(limit, partial(refine, full=mode == "full", limit_s=limit))
         trials += found.trials
         stopped[runtime], refined[runtime] = found.stopped, found.refined

@@ -15,10 +15,10 @@ from edge_convnext.core.artifacts import (
     Precision,
 )
 from edge_convnext.core.errors import ArtifactError
+from edge_convnext.core.file_kinds import is_tflite
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bundle.manifest import BundledGraph, GraphKind
 from edge_convnext.graph.file import fixed_batch, read_proto
-from edge_convnext.graph.tflite_file import is_tflite_file
 from edge_convnext.runtimes.load import RUNTIMES
 from edge_convnext.runtimes.metadata import read_metadata
 
@@ -119,7 +119,7 @@ def _check_self_contained(path: Path) -> None:
     Raises:
         ArtifactError: It does, or is no ONNX graph.
     """
-    if is_tflite_file(path):  # one file by its nature
+    if is_tflite(path):  # one file by its nature
         return
     proto = read_proto(path, weights=False)
     if any(tensor.data_location == tensor.EXTERNAL for tensor in proto.graph.initializer):

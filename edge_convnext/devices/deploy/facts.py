@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from edge_convnext.core.artifacts import GPU_FOLDER, METADATA_KEY, ModelInfo
 from edge_convnext.core.bounded import read_text_bounded
 from edge_convnext.core.errors import ArtifactError, shorten
+from edge_convnext.core.file_kinds import is_tflite
 from edge_convnext.core.files import sha256_file
 from edge_convnext.devices.bundle.manifest import REPORT
 from edge_convnext.devices.deploy.provenance import require_of_build, require_whole_engine
 from edge_convnext.devices.deploy.served import choose_for_onnxruntime
 from edge_convnext.graph.file import fixed_batch, read_proto
-from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
+from edge_convnext.graph.tflite_file import read_carried
 from edge_convnext.report.contract import Report
 from edge_convnext.report.guessing import warn_of_guessing
 from edge_convnext.runtimes.tensorrt.api import TENSORRTS, TensorRt
@@ -225,7 +226,7 @@ def _models(folder: Path) -> Iterator[Path]:
 
 def _kind_of(path: Path) -> Kind:
     """Kind of a file. A JSON file without a runtime is of an old engine of TensorRT for RTX."""
-    if is_tflite_file(path):
+    if is_tflite(path):
         return "litert"
     if path.suffix != ".engine":
         return "onnx"

@@ -81,7 +81,7 @@ class Program:
         Args:
             name: Name of the tensor.
             array: Values; float32, int32 or int8.
-            scales: Of int8, a factor for each row, float32[rows].
+            scales: Factors of int8 values, one for each row, float32[rows].
         """
         array = np.ascontiguousarray(array)
         raw = array.tobytes()

@@ -9,17 +9,15 @@ from edge_convnext.graph.file import copy_message
 from edge_convnext.graph.tflite.operations.table import WRITERS
 from edge_convnext.graph.tflite.values import Constant, Value, identity
 from edge_convnext.graph.tflite.writing import Writing, refuse
+from edge_convnext.graph.tflite_operations import unwritable_nodes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from onnx import ModelProto
 
-    from onnx import ModelProto, NodeProto
-
-__all__ = ["to_tflite", "unwritable_nodes"]
+__all__ = ["to_tflite"]
 
 _FLOAT = 1  # of TensorProto
 _CHANNELS_LAST = (0, 3, 1, 2)  # where ONNX's axes of [N, C, H, W] lie in [N, H, W, C]
-_STANDARD = ("", "ai.onnx")
 
 
 def to_tflite(proto: ModelProto) -> bytes:
@@ -63,13 +61,6 @@ def to_tflite(proto: ModelProto) -> bytes:
         raise ExportError(f"{graph.output[0].name}: does not depend on the images")
     laid = writing.laid(logits, identity(len(logits.shape)), graph.output[0].name)
     return writing.program.to_bytes(laid.tensor, f"{proto.graph.name}, by edge-convnext")
-
-
-def unwritable_nodes(proto: ModelProto) -> Iterator[NodeProto]:
-    """The operations of kinds that no LiteRT graph is written of."""
-    for node in proto.graph.node:
-        if node.op_type not in WRITERS or node.domain not in _STANDARD:
-            yield node
 
 
 def _constants(proto: ModelProto) -> set[str]:

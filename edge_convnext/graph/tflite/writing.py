@@ -120,7 +120,7 @@ class Writing:
         Args:
             name: Name of the constant.
             array: Values, of as many axes as `value` or fewer.
-            value: What it is combined with.
+            value: The value that it is combined with.
         """
         full = np.asarray(array, np.float32)
         full = full.reshape((1,) * (len(value.shape) - full.ndim) + full.shape)

@@ -1,7 +1,6 @@
 """LiteRT (once TensorFlow Lite) on the CPU with XNNPACK, as `runtimes.module.RuntimeModule`.
 
-It is for Arm boards and Android. It loads `.tflite` files alone; an ONNX graph that is given to
-`load` is written for it first.
+It is for Arm boards and Android. It loads `.tflite` files alone, which a build writes.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ PROFILES = False  # no profiler; see `load_profiler`
 
 
 def load(path: Path, options: RuntimeOptions) -> LiteRt:
-    """Load a `.tflite` model, or write an ONNX graph for LiteRT and load that."""
+    """Load a `.tflite` model."""
     return LiteRt(path, options)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from edge_convnext.graph.findings import Finding
-from edge_convnext.graph.tflite.write import unwritable_nodes
+from edge_convnext.graph.tflite_operations import unwritable_nodes
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -13,9 +13,7 @@ import numpy as np
 
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.third_party import import_litert, read_version
-from edge_convnext.graph.file import read_proto
-from edge_convnext.graph.tflite.write import to_tflite
-from edge_convnext.graph.tflite_file import is_tflite_file, read_carried
+from edge_convnext.graph.tflite_file import read_carried
 from edge_convnext.runtimes.interface import (
     RuntimeInfo,
     RuntimeOptions,
@@ -58,12 +56,13 @@ class LiteRt:
             raise InferenceError("LiteRT computes floats in float32 here; pass --hint f32")
         interpreter = import_litert().Interpreter
         self._path = require_file(path)
+        read_carried(path)  # a damaged file may crash the process
         self._version = read_version(_PACKAGE) or "unknown"
         self._threads = options.threads or usable_cores()
         check_settings(options, _SETTINGS, "LiteRT")
         self._batch = options.static_batch
         try:
-            self._interpreter: Any = interpreter(**_source(path), num_threads=self._threads)
+            self._interpreter: Any = interpreter(str(path), num_threads=self._threads)
             _require_moderate(self._interpreter.get_tensor_details(), path)
             inputs = self._interpreter.get_input_details()
             require_one_input(len(inputs), path)
@@ -152,11 +151,3 @@ def _require_moderate(tensors: Iterable[Mapping[str, Any]], path: Path) -> None:
             f"{path}: takes {taken / 2**30:.1f} GiB for one image, more than a built model can; "
             "pass a model that `edge-convnext build` wrote"
         )
-
-
-def _source(path: Path) -> dict[str, Any]:
-    """A whole model, by its path so that it is mapped and not read; a graph is written first."""
-    if is_tflite_file(path):
-        read_carried(path)  # a damaged one may crash the process
-        return {"model_path": str(path)}
-    return {"model_content": to_tflite(read_proto(path))}

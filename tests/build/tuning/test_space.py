@@ -92,3 +92,14 @@ def test_of_a_family_by_roles_the_forms_are_those_of_the_runtimes_table_and_the_
         for plan in quick if plan.form != "raw"
     } == ways  # fmt: skip
     assert forms("openvino", Plan("conv", "inner")) == {"conv"}
+
+
+def test_models_of_litert_are_for_litert_alone():
+    plans, excluded = list_plans(FAMILY, "onnxruntime", 20)
+    assert "litert" not in {plan.format for plan in plans}
+    assert "only LiteRT loads its models" in {one.reason for one in excluded}
+    plans, excluded = list_plans(FAMILY, "litert", 20)
+    assert {plan.format for plan in plans} == {"litert"}
+    assert {plan.activation_type for plan in plans} == {"int8"}
+    reasons = {one.reason for one in excluded}
+    assert "only its own format is loaded there, and no ONNX graph" in reasons

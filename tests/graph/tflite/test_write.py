@@ -10,7 +10,8 @@ from support.litert_graphs import by_litert, by_onnxruntime, draw, make_graph, n
 
 from edge_convnext.core.errors import ExportError
 from edge_convnext.graph.tflite.operations.table import WRITERS
-from edge_convnext.graph.tflite.write import to_tflite, unwritable_nodes
+from edge_convnext.graph.tflite.write import to_tflite
+from edge_convnext.graph.tflite_operations import unwritable_nodes
 
 
 def small_network():

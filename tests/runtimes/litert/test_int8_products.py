@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import onnx
 import pytest
-from support.litert_graphs import draw, make_graph, node, quantized_weight
+from support.litert_graphs import draw, make_graph, node, quantized_weight, write_lite
 
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.litert.int8_products import Operator, left_behind
@@ -22,8 +21,7 @@ def graph(tmp_path):
         node("ReduceMean", "p", "axes", keepdims=0),
         c=draw(8, 8, 1, 1), axes=[1, 2], **quantized_weight(draw(8, 16), 1),
     )  # fmt: skip
-    onnx.save(proto, tmp_path / "graph.onnx")
-    return tmp_path / "graph.onnx"
+    return write_lite(proto, tmp_path / "graph.tflite")
 
 
 def test_products_with_integer_weights_are_planned_and_found(graph):
@@ -33,15 +31,15 @@ def test_products_with_integer_weights_are_planned_and_found(graph):
 
 
 def test_a_float_graph_plans_none(tmp_path):
-    onnx.save(
+    path = write_lite(
         make_graph(
             node("Conv", "images", "c", out="m", kernel_shape=[1, 1]),
             node("ReduceMean", "m", "axes", keepdims=0),
             c=draw(8, 8, 1, 1), axes=[2, 3],
         ),
-        tmp_path / "float.onnx",
+        tmp_path / "float.tflite",
     )  # fmt: skip
-    counted = count_int8("litert", tmp_path / "float.onnx", RuntimeOptions())
+    counted = count_int8("litert", path, RuntimeOptions())
     assert (counted.planned, counted.found) == ((), 0)
 
 

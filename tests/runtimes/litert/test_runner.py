@@ -127,7 +127,7 @@ def test_a_model_that_takes_too_much_memory_is_refused_before_it_is_taken(tmp_pa
     side = 1 << 14  # of one channel: a GiB, twice
     proto = make_graph(node("Relu", "images"), shape=(1, side, side + 8))
     write_model(to_tflite(proto), {"model": "tiny"}, (), tmp_path / "large.tflite")
-    with pytest.raises(InferenceError, match=r"takes 2.[0-9] GiB for one image, more than a built"):
+    with pytest.raises(InferenceError, match=r"takes \d\.\d GiB for one image, more than a built"):
         load_runtime("litert", tmp_path / "large.tflite")
 
 

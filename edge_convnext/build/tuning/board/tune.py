@@ -36,6 +36,7 @@ from edge_convnext.devices.ssh.search import as_words, examine_host, search_on_h
 from edge_convnext.devices.tuning import SearchSettings, search_bundle
 from edge_convnext.devices.tuning.journal import JOURNAL
 from edge_convnext.networks.family import family_of_model
+from edge_convnext.networks.plans import is_tuned, require_tuned
 from edge_convnext.runtimes.load import available_runtimes, runtime_names
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
@@ -184,7 +185,8 @@ def _look_at_board(recipe: Recipe, aim: BoardAim) -> tuple[CpuRuntimeName, ...]:
 
 
 def _runtimes(recipe: Recipe, there: Sequence[str], where: str) -> tuple[CpuRuntimeName, ...]:
-    known = [name for name in runtime_names("graphs") if name in there]
+    require_tuned(recipe.runtime)
+    known = [name for name in runtime_names("graphs") if name in there and is_tuned(name)]
     wanted = [name for name in known if recipe.runtime in ("auto", name)]
     if not wanted:
         asked = "no runtime" if recipe.runtime == "auto" else f"no {recipe.runtime}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edge_convnext.graph.tflite.operations.windows import pad
 from edge_convnext.graph.tflite.values import Constant, Value, identity
 from edge_convnext.graph.tflite.writing import attributes, refuse
 
@@ -92,24 +93,6 @@ def write_pad(writing: Writing, node: NodeProto) -> None:
     value = writing.value(node)
     both = np.asarray(pads.array, np.int64).reshape(2, -1)
     writing.store(node, pad(writing, node, value, both, ""))
-
-
-def pad(writing: Writing, node: NodeProto, value: Value, both: Any, ending: str) -> Value:
-    """Write zeros around a value.
-
-    Args:
-        writing: The translation.
-        node: Node that it is for.
-        value: What is padded.
-        both: Numbers of zeros before and behind each of ONNX's axes, int[2, axes].
-        ending: Added to the names.
-    """
-    laid = np.zeros((len(value.shape), 2), np.int32)
-    for axis, place in enumerate(value.order):
-        laid[place] = both[0][axis], both[1][axis]
-    shape = [size + int(both[0][at] + both[1][at]) for at, size in enumerate(value.shape)]
-    tensor = writing.program.constant(f"{node.name}{ending}/pads", laid)
-    return writing.emit(node, "PAD", (value.tensor, tensor), value, shape=shape, ending=ending)
 
 
 def write_slice(writing: Writing, node: NodeProto) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.graph.tflite.operations.moves import pad
+from edge_convnext.graph.tflite.operations.windows import FIRST_LAST, pad, window
 from edge_convnext.graph.tflite.values import Value, identity
 from edge_convnext.graph.tflite.writing import attributes, refuse
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edge_convnext.graph.tflite.writing import Writing
 
 __all__ = [
-    "FIRST_LAST", "REDUCTIONS", "window", "write_batch_norm", "write_global_pool", "write_l2",
+    "REDUCTIONS", "write_batch_norm", "write_global_pool", "write_l2",
     "write_layer_norm", "write_pool", "write_reduction", "write_softmax",
 ]  # fmt: skip
 
@@ -28,7 +28,6 @@ REDUCTIONS: Mapping[str, str] = {
     "ReduceMin": "REDUCE_MIN",
     "ReduceSum": "SUM",
 }
-FIRST_LAST = (0, 3, 1, 2)  # [N, C, H, W] as LiteRT's convolutions have it: [N, H, W, C]
 
 
 def write_reduction(writing: Writing, node: NodeProto) -> None:
@@ -174,34 +173,3 @@ def write_pool(writing: Writing, node: NodeProto) -> None:
     shape = writing.shapes[node.output[0]]
     made = writing.emit(node, operator, (laid.tensor,), laid, options, shape=shape)
     writing.store(node, made)
-
-
-def window(
-    node: NodeProto, given: Mapping[str, Any], sides: Sequence[int], sizes: Sequence[int]
-) -> tuple[str, Any]:
-    """The padding of a window in LiteRT's words, and the zeros that have to be written before it.
-
-    Args:
-        node: Convolution or pooling.
-        given: Its attributes.
-        sides: Height and width of its input.
-        sizes: Height and width of its window.
-
-    Returns:
-        `SAME` or `VALID`; and None, or the zeros before and behind each axis, int[2, 4].
-    """
-    strides, gaps = given.get("strides", [1, 1]), given.get("dilations", [1, 1])
-    if given.get("ceil_mode", 0) or given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise refuse(node, "it rounds sizes up, or pads by itself")
-    pads = list(given.get("pads", [0, 0, 0, 0]))
-    if not any(pads):
-        return "VALID", None
-    wanted = []
-    for side, size, stride, gap in zip(sides, sizes, strides, gaps, strict=True):
-        reach = (size - 1) * gap + 1
-        total = max(0, (-(-side // stride) - 1) * stride + reach - side)
-        wanted.append((total // 2, total - total // 2))
-    if wanted == [(pads[0], pads[2]), (pads[1], pads[3])]:
-        return "SAME", None
-    both = np.array([[0, 0, *pads[:2]], [0, 0, *pads[2:]]])
-    return "VALID", both

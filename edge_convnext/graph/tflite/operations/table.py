@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypeAlias
 
-from edge_convnext.graph.tflite.operations import elementwise, moves, products, reductions
+from edge_convnext.graph.tflite.operations import (
+    convolutions,
+    elementwise,
+    moves,
+    products,
+    reductions,
+    weights,
+)
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -30,15 +37,15 @@ WRITERS: Mapping[str, Writer] = {
     "Clip": elementwise.write_clip,
     "Concat": moves.write_concat,
     "Constant": moves.write_constant,
-    "Conv": products.write_conv,
-    "DequantizeLinear": products.write_dequantize,
+    "Conv": convolutions.write_conv,
+    "DequantizeLinear": weights.write_dequantize,
     "Gelu": elementwise.write_gelu,
     "Gemm": products.write_gemm,
     "LayerNormalization": reductions.write_layer_norm,
     "MatMul": products.write_matmul,
     "Pad": moves.write_pad,
     "Pow": elementwise.write_pow,
-    "QuantizeLinear": products.write_quantize,
+    "QuantizeLinear": weights.write_quantize,
     "Reciprocal": elementwise.write_reciprocal,
     "Slice": moves.write_slice,
     "Softmax": reductions.write_softmax,
