@@ -224,3 +224,18 @@ def test_the_first_error_of_the_runtime_is_found(monkeypatch):
     monkeypatch.setattr(sieve, "lint", lint)
     assert find_error(INT8) is ERROR
     assert seen == ["openvino"]
+
+
+def test_what_litert_alone_loads_is_held_to_the_graph_that_it_was_written_from(runner, runtimes):
+    lite = replace(INT8, digest="lite", runtime="litert", hint="f32")
+    runtimes.noise_db["lite"] = {"litert": 21.0}
+    own = step(INT8, quantize.STAGE)
+    source = step(FLOAT, export.STAGE)
+    found = check_in_runtime(runner, lite, source, IMAGES, "machine", portable=own)
+    assert found.wrong is None  # 23 dB in ONNX Runtime, less 3
+    assert ("int8", "onnxruntime") in {one[:2] for one in runtimes.loaded}
+    assert ("lite", "onnxruntime") not in {one[:2] for one in runtimes.loaded}
+    worse = replace(lite, digest="worse")
+    runtimes.noise_db["worse"] = {"litert": 19.0}
+    found = check_in_runtime(runner, worse, source, IMAGES, "machine", portable=own)
+    assert "LiteRT computes something else: 19.0 dB" in found.wrong

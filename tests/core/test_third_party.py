@@ -10,7 +10,13 @@ import pytest
 
 from edge_convnext.core import third_party
 from edge_convnext.core.errors import MissingDependencyError
-from edge_convnext.core.third_party import hollow_reason, import_onnxruntime, read_version
+from edge_convnext.core.third_party import (
+    hollow_reason,
+    import_litert,
+    import_litert_schema,
+    import_onnxruntime,
+    read_version,
+)
 from edge_convnext.devices.doctor import examine, installed_versions
 
 
@@ -166,3 +172,12 @@ def test_whoever_wants_to_be_counted_is_asked(monkeypatch):
     no_telemetry()
     assert os.environ["ORT_DISABLE_TELEMETRY"] == "0"
     assert os.environ["HF_HUB_DISABLE_TELEMETRY"] == "1"
+
+
+def test_without_litert_its_imports_say_what_installs_it(monkeypatch):
+    for module in ("ai_edge_litert", "ai_edge_litert.interpreter"):
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.schema_py_generated", None)
+    for load in (import_litert, import_litert_schema):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'edge-convnext\[litert\]'"):
+            load()

@@ -63,8 +63,8 @@ def test_what_is_refused_is_neither_evaluated_nor_raced_and_the_right_one_ships(
     assert refused
     assert not refused & measured
     int8 = {row.runtime for row in wrong.benchmark.rows if row.precision == "int8"}
-    assert int8 == {"onnxruntime"}
-    assert wrong.benchmark.chosen.split()[1] == "onnxruntime"
+    assert int8 - {"litert"} == {"onnxruntime"}  # that one too, where it is installed
+    assert wrong.benchmark.chosen.split()[1] != "openvino"
     assert (root / "wrong" / "model.int8.onnx").is_file()
 
 
@@ -95,7 +95,7 @@ def test_a_float_that_openvino_computes_wrongly_is_timed_and_never_ships(root, m
     assert all(one.timed and one.precision == "fp32" for one in report.refused)
     assert refused
     assert refused <= {row.artifact for row in report.benchmark.rows}
-    assert report.benchmark.best_float.split()[1] == "onnxruntime"
+    assert report.benchmark.best_float.split()[1] != "openvino"
     assert not refused & {report.benchmark.chosen, report.benchmark.best_float}
     assert any(one.startswith("Raced for INT8 to beat, and not shipped") for one in report.notes)
     text = (root / "unfit" / "report.md").read_text(encoding="utf-8")

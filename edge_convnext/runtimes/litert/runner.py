@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_convnext.core.chatter import without_lines
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.third_party import import_litert, read_version
 from edge_convnext.graph.tflite_file import read_carried
@@ -36,6 +37,7 @@ __all__ = ["LiteRt"]
 
 _PACKAGE = "ai_edge_litert"
 _SETTINGS: frozenset[str] = frozenset()  # it has none that a recipe may state
+_CHATTER = b"INFO: "  # it says so of every delegate, and has no switch
 _SIDES = 4  # axes of a batch of images
 _MOST_BYTES = 2 << 30  # of all tensors of one image, as of ONNX graphs (`graph.safety`)
 # The interpreter's own; the others come of a file that is whole and no model that a build writes.
@@ -62,25 +64,29 @@ class LiteRt:
         check_settings(options, _SETTINGS, "LiteRT")
         self._batch = options.static_batch
         try:
-            self._interpreter: Any = interpreter(str(path), num_threads=self._threads)
-            _require_moderate(self._interpreter.get_tensor_details(), path)
-            inputs = self._interpreter.get_input_details()
-            require_one_input(len(inputs), path)
-            self._input = int(inputs[0]["index"])
-            self._output = int(self._interpreter.get_output_details()[0]["index"])
-            sizes = [int(size) for size in inputs[0]["shape"]]
-            if len(sizes) != _SIDES or inputs[0]["dtype"] != np.float32:
-                raise InferenceError(
-                    f"{path}: takes {inputs[0]['dtype'].__name__}{sizes}, not images "
-                    "float32[N, H, W, C]; build it again"
-                )
-            self._sides: tuple[int, ...] = tuple(sizes[1:])
-            self._prepared_for = 0
-            self._prepare_for(self._batch or 1)
+            with without_lines(_CHATTER):
+                self._interpreter: Any = interpreter(str(path), num_threads=self._threads)
+                self._open(path)
         except _FAILURES as error:
             raise InferenceError(
                 f"{path}: LiteRT {self._version} can't load this model ({one_line(error)})"
             ) from error
+
+    def _open(self, path: Path) -> None:
+        _require_moderate(self._interpreter.get_tensor_details(), path)
+        inputs = self._interpreter.get_input_details()
+        require_one_input(len(inputs), path)
+        self._input = int(inputs[0]["index"])
+        self._output = int(self._interpreter.get_output_details()[0]["index"])
+        sizes = [int(size) for size in inputs[0]["shape"]]
+        if len(sizes) != _SIDES or inputs[0]["dtype"] != np.float32:
+            raise InferenceError(
+                f"{path}: takes {inputs[0]['dtype'].__name__}{sizes}, not images "
+                "float32[N, H, W, C]; build it again"
+            )
+        self._sides: tuple[int, ...] = tuple(sizes[1:])
+        self._prepared_for = 0
+        self._prepare_for(self._batch or 1)
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run float32[N, C, H, W], or what `prepare` made of it, to logits float32[N, classes]."""

@@ -95,6 +95,18 @@ def test_what_is_fused_for_one_runtime_is_left_out_of_the_others_with_the_reason
     assert "fused for ONNX Runtime, and OpenVINO does not load" in one.reason
 
 
+def test_a_model_of_litert_is_listed_where_litert_is_not_and_for_no_other_runtime():
+    made = bundle(graph("a"), graph("model.int8.tflite", format="litert", precision="int8"))
+    (one,) = fused_for_others(made, ("onnxruntime", "openvino"))
+    assert one.artifact == "model.int8.tflite"
+    assert one.reason == "LiteRT is not measured here; pip install 'edge-convnext[litert]'"
+    assert fused_for_others(made, ("onnxruntime", "litert")) == []
+    found = cpu_candidates(made, ("onnxruntime", "litert"), False)
+    assert {(one.name.split()[0], one.runtime) for one in found} == {
+        ("a", "onnxruntime"), ("model.int8.tflite", "litert")
+    }  # fmt: skip
+
+
 def test_an_engine_is_what_its_graph_is_at_its_own_precision():
     source = graph("gpu/fp32.onnx", form="mixed", placement="blocks", batch=8, precision="fp32")
     engine = BuiltEngine(source, Path("made.engine"), "fp16", "tensorrt", "key", 1.0, False)

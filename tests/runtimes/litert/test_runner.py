@@ -134,3 +134,16 @@ def test_a_model_that_takes_too_much_memory_is_refused_before_it_is_taken(tmp_pa
 def test_a_missing_file_is_told_so(tmp_path):
     with pytest.raises(ArtifactError, match="no such file"):
         load_runtime("litert", tmp_path / "none.tflite")
+
+
+def test_loading_says_nothing(model):
+    code = (
+        "import sys, pathlib; from edge_convnext.runtimes.load import load_runtime; "
+        "load_runtime('litert', pathlib.Path(sys.argv[1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(model)],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("", "")
