@@ -27,11 +27,11 @@ from edge_convnext.core.artifacts import (
     Precision,
     RangeEstimator,
 )
-from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.product_groups import Regrouping
 from edge_convnext.core.recipe import recipe_folder
 from edge_convnext.core.sections import EngineConfig, GpuPlanConfig
 from edge_convnext.networks.family import family_of_model, find_model
+from edge_convnext.networks.litert_plan import LITERT
 
 if TYPE_CHECKING:
     from edge_convnext.core.recipe import Recipe, TargetName
@@ -42,13 +42,11 @@ __all__ = [
     "Plan",
     "choose_batches",
     "float_plan",
-    "is_tuned",
     "list_gpu_plans",
     "make_plan",
     "plan_fields",
     "plan_for",
     "plan_for_gpu",
-    "require_tuned",
     "shipped_plans",
 ]
 
@@ -63,7 +61,6 @@ _FORMAT_LABELS: Mapping[GraphFormat, str] = {
     "onnxruntime_dynamic": ".dynamic",
     "litert": ".litert",
 }
-_LITERT: CpuRuntimeName = "litert"  # it loads no ONNX graphs
 _BATCHES = (1, 8)
 _UNASKED_BATCHES = (1,)  # without a stated GPU target: each batch size takes some seconds
 
@@ -192,7 +189,7 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
         placement,
         kind,
         # The fused operators need a MatMul; a stated form may have none.
-        best.format if form == best.form or runtime == _LITERT else "qdq",
+        best.format if form == best.form or runtime == LITERT else "qdq",
         gelu,
         best.range_estimator if estimator == "auto" else estimator,
         best.settings,
@@ -210,28 +207,10 @@ def _portable_plan(family: NetworkFamily, runtime: CpuRuntimeName) -> Plan:
     would be estimated beforehand does not matter, and the quickest way serves.
     """
     form, placement = family.portable
-    if runtime != _LITERT:
+    if runtime != LITERT:
         return Plan(form, placement)
     inner = "inner" if "inner" in family.placements else placement
     return Plan(form, inner, format="litert", range_estimator="minmax")
-
-
-def require_tuned(runtime: CpuRuntimeName) -> None:
-    """Refuse a search for the plan of a runtime that has one alone.
-
-    Raises:
-        RecipeError: It is LiteRT: no ranges, one kind of weights, and one form that suits it.
-    """
-    if not is_tuned(runtime):
-        raise RecipeError(
-            f"{runtime} has one plan, so that there is nothing to tune; build with --runtime "
-            f"{runtime}, or tune another runtime"
-        )
-
-
-def is_tuned(runtime: CpuRuntimeName) -> bool:
-    """Whether there are plans to search for a runtime."""
-    return runtime != _LITERT
 
 
 def choose_batches(recipe: Recipe) -> tuple[int, ...]:

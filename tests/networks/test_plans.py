@@ -6,13 +6,11 @@ from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.product_groups import Regrouping
 from edge_convnext.networks.plans import (
     choose_batches,
-    is_tuned,
     list_gpu_plans,
     make_plan,
     plan_fields,
     plan_for,
     plan_for_gpu,
-    require_tuned,
 )
 from edge_convnext.networks.recipe_file import make_recipe
 
@@ -151,11 +149,3 @@ def test_litert_has_a_plan_of_its_own_in_its_own_format():
     stated = make_recipe({"model": "atto", "export": {"form": "conv"}})
     changed = plan_for(stated, "litert")
     assert (changed.form, changed.format) == ("conv", "litert")  # it loads no other
-
-
-def test_litert_is_not_tuned():
-    require_tuned("auto")
-    require_tuned("openvino")
-    assert not is_tuned("litert")
-    with pytest.raises(RecipeError, match="litert has one plan"):
-        require_tuned("litert")

@@ -16,7 +16,7 @@ from support.built import check_report, files_of, statuses
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 import edge_convnext
-from edge_convnext.core.artifacts import METADATA_KEY
+from edge_convnext.core.artifacts import METADATA_KEY, file_of
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.files import sha256_file

@@ -29,7 +29,8 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.sections import PlanConfig
 from edge_convnext.devices.doctor import environment
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import Plan, is_tuned, plan_fields, require_tuned
+from edge_convnext.networks.litert_plan import is_tuned, require_tuned
+from edge_convnext.networks.plans import Plan, plan_fields
 
 __all__ = ["Mode", "TuneResult", "search_plans", "tune", "tuned_recipe"]
 

@@ -36,7 +36,7 @@ from edge_convnext.devices.ssh.search import as_words, examine_host, search_on_h
 from edge_convnext.devices.tuning import SearchSettings, search_bundle
 from edge_convnext.devices.tuning.journal import JOURNAL
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.plans import is_tuned, require_tuned
+from edge_convnext.networks.litert_plan import is_tuned, require_tuned
 from edge_convnext.runtimes.load import available_runtimes, runtime_names
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
 
