@@ -281,9 +281,7 @@ def profile_models(
     ]
 
 
-def _choose_runtimes(
-    runtime: CpuRuntimeName,
-) -> tuple[CpuRuntimeName, ...]:
+def _choose_runtimes(runtime: CpuRuntimeName) -> tuple[CpuRuntimeName, ...]:
     return available_runtimes() if runtime == "both" else (require_runtime(runtime),)
 
 

@@ -172,8 +172,7 @@ def _require_size(preprocess: Preprocess, architecture: NetworkShape) -> None:
     """Refuse at once a size that would otherwise fail after hours.
 
     Raises:
-        TrainingError: It is too small for a network of this project.
-        LoadError: A network of a library, or of the user's own, can't take it.
+        TrainingError, LoadError: It is too small, or a network from elsewhere can't take it.
     """
     outside = family_of(architecture).outside
     if outside is not None:
