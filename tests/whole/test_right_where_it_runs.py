@@ -104,7 +104,7 @@ def test_a_float_that_openvino_computes_wrongly_is_timed_and_never_ships(root, m
         make(root, precision="fp32"), root / "fp32", cache=Cache(root / "cache")
     )
     assert not any(one.timed for one in fp32.refused)  # a float has no other to beat
-    assert fp32.benchmark.chosen.split()[1] == "onnxruntime"
+    assert fp32.benchmark.chosen.split()[1] != "openvino"
 
 
 def test_a_second_build_infers_nothing_to_know_it(root, wrong, monkeypatch):
