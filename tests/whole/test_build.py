@@ -260,18 +260,20 @@ def test_an_identical_build_does_no_stage_again(first, root):
     assert report == Report.read(root / "again" / "report.json")
     assert not report.verdict.passed
     assert "Required was FP16, shown." in report.verdict.reasons
-    expected = {
-        name: "cached" if status == "done" else status for name, status in statuses(first).items()
-    }
-    assert statuses(report) == {**expected, "benchmark": "done"}
-    for stage in ("export", "simplify", "quantize"):
-        assert hashes(report, stage) == hashes(first, stage)
-    assert report.stage("load").artifact.sha256 == first.stage("load").artifact.sha256
     # Which of two equal floats ships, and so has the shipped name, is decided by the race.
     scores, known = (
         [one.model_copy(update={"artifact": ""}) for one in run.accuracy.candidates]
         for run in (report, first)
     )
+    expected = {
+        name: "cached" if status == "done" else status for name, status in statuses(first).items()
+    }
+    # A race may find a float that may be the fastest and was not among those of the first build.
+    expected["evaluate"] = "cached" if all(one in known for one in scores) else "done"
+    assert statuses(report) == {**expected, "benchmark": "done"}
+    for stage in ("export", "simplify", "quantize"):
+        assert hashes(report, stage) == hashes(first, stage)
+    assert report.stage("load").artifact.sha256 == first.stage("load").artifact.sha256
     assert scores[0] in known
 
 
