@@ -69,6 +69,7 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
     ),
     "timm": ("timm",),
     "hf": ("transformers",),
+    "litert": ("flatbuffers",),  # beside the runtime's own package
     "tensorrt": ("pycuda",),
     "cuda": ("cuda-python",),
 }

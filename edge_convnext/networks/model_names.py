@@ -96,6 +96,6 @@ def _name_place(name: str) -> RecipeError | None:
 
 def _is_folder(name: str) -> bool:
     try:
-        return expand_home(name).is_dir()
+        return bool(name.strip()) and expand_home(name).is_dir()  # '' would be the current one
     except (OSError, ValueError):  # too long, or with a zero byte
         return False

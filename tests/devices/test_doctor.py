@@ -25,7 +25,7 @@ def declared(extra):
     return found
 
 
-EXTRAS = [None, "build", "timm", "hf", "openvino", "rtx", "tensorrt", "cuda"]
+EXTRAS = [None, "build", "timm", "hf", "openvino", "litert", "rtx", "tensorrt", "cuda"]
 COMPOSED = {"all", "desktop", "dev"}  # of other extras; `desktop` has TensorRT, which doctor finds
 
 
