@@ -66,9 +66,7 @@ def list_options(
                 for settings in dict.fromkeys((plan.settings, merge_settings(plan.settings, exact)))
                 for hint in hints
             ]
-        elif (
-            recipe.precision == "fp16" and plan.format != LITERT_FORMAT
-        ):  # LiteRT has no such model
+        elif recipe.precision == "fp16" and plan.format != LITERT_FORMAT:  # it has no such model
             graph = graphs.lineages[float_plan(plan.form, "fp16")].final
             options.append(Candidate.of(graph, runtime, "f32", may_ship=True))
     return options

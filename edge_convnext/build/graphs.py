@@ -17,7 +17,7 @@ from edge_convnext.build.float_forms import list_forms
 from edge_convnext.build.gpu_chain import gpu_lineage, rebatch
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
-from edge_convnext.build.litert_graphs import litert_floats
+from edge_convnext.build.litert_graphs import litert_floats, try_plan
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Precision, Weights
 from edge_convnext.core.errors import EngineBuildError, ExportError, QuantizationError
@@ -164,7 +164,8 @@ def make_graphs(
                 training=images,
             )  # fmt: skip
             # Who computes it wrongly is told by `sieve`; others may be right.
-            for_those_that_can(add, users)
+            if reason := try_plan(runner, plan, partial(for_those_that_can, add, users)):
+                graphs.unwritten[plan] = reason
     graphs.lineages |= take_pixels(runner, (*graphs.floats, *graphs.quantized), samples)
     return graphs
 
@@ -172,9 +173,8 @@ def make_graphs(
 def _not_for_cpu(recipe: Recipe, *, wanted: bool) -> Iterator[Skipped]:
     """The stages of INT8 graphs for a CPU that no graph of this build needs."""
     if recipe.precision != "int8":
-        reason = f"the precision is {recipe.precision}"
-        yield Skipped(equalize.STAGE, reason)
-        yield Skipped(quantize.STAGE, reason)
+        for stage in (equalize.STAGE, quantize.STAGE):
+            yield Skipped(stage, f"the precision is {recipe.precision}")
     elif not wanted:
         yield Skipped(equalize.STAGE, "cpu is not among the targets")
     yield Skipped(approximate.STAGE, "no plan asks for an approximation")

@@ -1,7 +1,7 @@
 """Graphs of a build in the format of LiteRT: the float in its plan's form, and the last INT8 step.
 
-A network may have an operation that can't be written for LiteRT. Where nobody asked for LiteRT by
-name, it is left out then, and the report says why.
+A network may have an operation that can't be written for LiteRT, or that LiteRT can't run. Where
+nobody asked for LiteRT by name, it is left out then, and the report says why.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import LITERT_FORMAT
-from edge_convnext.core.errors import ExportError
+from edge_convnext.core.errors import ExportError, InferenceError
 from edge_convnext.networks.plans import float_plan
 from edge_convnext.stages import write_litert
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from edge_convnext.build.runner import Runner
     from edge_convnext.core.artifacts import OnnxModel
     from edge_convnext.core.step import Images, Step
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["litert_floats", "litert_step", "own_float_plan"]
+__all__ = ["litert_floats", "litert_step", "own_float_plan", "try_plan"]
 
 _RUNTIME = "litert"
 
@@ -49,22 +49,21 @@ def litert_floats(
 
     Raises:
         ExportError: It can't be written, and the recipe asks for LiteRT by name.
+        InferenceError: The same of one that LiteRT can't run.
     """
     made: dict[Plan, Lineage] = {}
     unwritten: dict[Plan, str] = {}
     for plan in dict.fromkeys(plans):
         if plan.format != LITERT_FORMAT:
             continue
-        source = begun[float_plan(plan.form, "fp32")]
-        try:
+        source, own = begun[float_plan(plan.form, "fp32")], own_float_plan(plan)
+
+        def make(source: Lineage = source, own: Plan = own) -> None:
             step = litert_step(runner, source.body, source.body, samples)
-        except ExportError as error:
-            if runner.recipe.runtime == _RUNTIME:
-                raise
-            unwritten[plan] = str(error)
-        else:
-            own = own_float_plan(plan)
             made[own] = Lineage(own, (*source.steps, step))
+
+        if reason := try_plan(runner, plan, make):
+            unwritten[plan] = reason
     return made, unwritten
 
 
@@ -94,3 +93,24 @@ def litert_step(
         key={"model": model.digest, "reference": reference.digest},
     )
     return replace(made, reason=model.reason)
+
+
+def try_plan(runner: Runner, plan: Plan, make: Callable[[], object]) -> str | None:
+    """Make the graph of a plan; return why a build goes on without it, None where it was made.
+
+    Args:
+        runner: Runner of this build.
+        plan: Plan of the graph.
+        make: Makes and adds it.
+
+    Raises:
+        ExportError: It can't be written, and it is not LiteRT's or LiteRT was asked for by name.
+        InferenceError: The same of one that can't be run.
+    """
+    try:
+        make()
+    except (ExportError, InferenceError) as error:
+        if plan.format != LITERT_FORMAT or runner.recipe.runtime == _RUNTIME:
+            raise
+        return str(error)
+    return None

@@ -10,9 +10,9 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 from edge_convnext.build import litert_graphs
 from edge_convnext.build.lineage import Lineage
-from edge_convnext.build.litert_graphs import litert_floats, own_float_plan
+from edge_convnext.build.litert_graphs import litert_floats, own_float_plan, try_plan
 from edge_convnext.core.artifacts import OnnxModel
-from edge_convnext.core.errors import ExportError
+from edge_convnext.core.errors import ExportError, InferenceError
 from edge_convnext.core.step import Step
 from edge_convnext.networks.plans import Plan, float_plan
 from edge_convnext.stages import simplify, write_litert
@@ -55,11 +55,25 @@ def test_a_float_that_is_written_stands_for_its_onnx_graph(begun, tmp_path, monk
     assert begun.stands_for is None  # every runtime loads it
 
 
-def test_one_that_can_not_be_is_a_reason_or_an_error_where_it_was_asked_for(begun, monkeypatch):
+@pytest.mark.parametrize("kind", [ExportError, InferenceError])
+def test_one_that_can_not_be_is_a_reason_or_an_error_where_it_was_asked_for(
+    begun, monkeypatch, kind
+):
     def fail(*_):
-        raise ExportError("head/TopK: no")
+        raise kind("head/TopK: no")
 
     monkeypatch.setattr(litert_graphs, "litert_step", fail)
     assert floats(runner(), begun) == ({}, {PLAN: "head/TopK: no"})
-    with pytest.raises(ExportError, match="head/TopK"):
+    with pytest.raises(kind, match="head/TopK"):
         floats(runner("litert"), begun)
+
+
+def test_only_litert_s_plans_are_left_out():
+    def fail():
+        raise InferenceError("node 5 failed to prepare")
+
+    assert try_plan(runner(), PLAN, list) is None
+    assert try_plan(runner(), PLAN, fail) == "node 5 failed to prepare"
+    for own, plan in ((runner("litert"), PLAN), (runner(), Plan("nhwc", "inner"))):
+        with pytest.raises(InferenceError, match="node 5"):
+            try_plan(own, plan, fail)

@@ -102,9 +102,12 @@ class Writing:
         return Value(tensor, value.shape, order)
 
     def reshape(self, tensor: int, before: Sequence[int], after: Sequence[int], name: str) -> int:
-        """Write a RESHAPE of a tensor; the first size stays free where it is that of the batch."""
-        free = bool(before) and bool(after) and before[0] == after[0] == 1
-        sizes = [-1, *after[1:]] if free else list(after)
+        """Write a RESHAPE of a tensor, whose first size stays free.
+
+        It is that of the batch, or a multiple of it where windows or patches join the batch. Where
+        the batch is another axis, the logits of several images show it: they are compared.
+        """
+        sizes = [-1, *after[1:]] if before and after else list(after)
         made = self.program.tensor(name, after)
         wanted = self.numbers(f"{name}/shape", sizes)
         self.program.add("RESHAPE", (tensor, wanted), made, {"newShape": np.array(sizes, np.int32)})

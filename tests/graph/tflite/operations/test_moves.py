@@ -53,6 +53,14 @@ def test_reshapes():
     assert_same(node("Unsqueeze", "images", "one"), one=np.array([1]))
 
 
+def test_patches_that_join_the_batch_do_so_for_any_number_of_images():
+    patches = node("Reshape", "images", "rows", out="p")  # as MobileViT and Swin unfold images
+    shifted = node("Mul", "p", "c", out="s")
+    apart, again = np.array([-1, 3, 10]), np.array([-1, 6, 10, 8])
+    back = node("Reshape", "s", "back")
+    assert_same(patches, shifted, back, rows=apart, c=draw(3, 10), back=again)
+
+
 def test_what_is_passed_on():
     assert_same(node("Identity", "images", out="i"), node("Cast", "i", to=1, out="c"),
                 node("Relu", "c"))  # fmt: skip
