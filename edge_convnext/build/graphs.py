@@ -164,8 +164,8 @@ def make_graphs(
                 training=images,
             )  # fmt: skip
             # Who computes it wrongly is told by `sieve`; others may be right.
-            if reason := try_plan(runner, plan, partial(for_those_that_can, add, users)):
-                graphs.unwritten[plan] = reason
+            if why := try_plan(runner, plan, partial(for_those_that_can, add, users)):
+                graphs.unwritten[plan] = why
     graphs.lineages |= take_pixels(runner, (*graphs.floats, *graphs.quantized), samples)
     return graphs
 
