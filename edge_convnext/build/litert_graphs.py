@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.errors import ExportError, InferenceError
+from edge_convnext.networks.litert_plan import LITERT
 from edge_convnext.networks.plans import float_plan
 from edge_convnext.stages import write_litert
 
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from edge_convnext.networks.plans import Plan
 
 __all__ = ["litert_floats", "litert_step", "own_float_plan", "try_plan"]
-
-_RUNTIME = "litert"
 
 
 def own_float_plan(plan: Plan) -> Plan:
@@ -89,7 +88,7 @@ def litert_step(
         compare_with=reference.value,
         samples=samples,
         exact=before.precision != "int8",
-        runtime=_RUNTIME,
+        runtime=LITERT,
         key={"model": model.digest, "reference": reference.digest},
     )
     return replace(made, reason=model.reason)
@@ -110,7 +109,7 @@ def try_plan(runner: Runner, plan: Plan, make: Callable[[], object]) -> str | No
     try:
         make()
     except (ExportError, InferenceError) as error:
-        if plan.format != LITERT_FORMAT or runner.recipe.runtime == _RUNTIME:
+        if plan.format != LITERT_FORMAT or runner.recipe.runtime == LITERT:
             raise
         return str(error)
     return None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import ArtifactError, MissingDependencyError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor
@@ -40,16 +42,8 @@ def read_header(path: Path) -> tuple[dict[str, str], frozenset[str]]:
     Raises:
         ArtifactError: The file is not safetensors, or is damaged.
     """
-    try:
-        from safetensors import SafetensorError, safe_open
-    except ImportError as error:
-        raise missing_packages(error) from error
-    try:
-        # "np" only reads the header here; "pt" would import torch, a second for nothing.
-        with safe_open(path, framework="np") as file:
-            return file.metadata() or {}, frozenset(file.keys())
-    except (OSError, SafetensorError) as error:
-        raise _damaged(path, error) from error
+    with _header_of(path) as file:
+        return file.metadata() or {}, frozenset(file.keys())
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
@@ -58,13 +52,21 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     Raises:
         ArtifactError: The file is not safetensors, or is damaged.
     """
+    with _header_of(path) as file:
+        return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
+
+
+@contextmanager
+def _header_of(path: Path) -> Iterator[Any]:
+    """Open a safetensors file of which no tensor is read."""
     try:
         from safetensors import SafetensorError, safe_open
     except ImportError as error:
         raise missing_packages(error) from error
     try:
+        # "np" only reads the header here; "pt" would import torch, a second for nothing.
         with safe_open(path, framework="np") as file:
-            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118  # no mapping
+            yield file
     except (OSError, SafetensorError) as error:
         raise _damaged(path, error) from error
 

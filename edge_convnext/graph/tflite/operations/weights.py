@@ -96,11 +96,7 @@ def as_rows(
 ) -> tuple[int, bool]:
     """Weights with the outputs first; and whether they are INT8."""
     moves = (axis, *(at for at in range(ndim) if at != axis))
-    name, grid = f"{node.name}/weight", weights.grid
-    if grid is None or (grid.scales.size > 1 and grid.axis != axis):
-        return writing.program.constant(name, as_float(weights.array.transpose(moves))), False
-    scales = np.resize(grid.scales, weights.array.shape[axis])
-    return writing.program.constant(name, grid.integers.transpose(moves), scales), True
+    return _write_moved(writing, node, weights, moves)
 
 
 def as_float(array: Any) -> Any:
@@ -127,8 +123,15 @@ def as_matrix(weights: Constant) -> Constant:
 
 def as_filters(writing: Writing, node: NodeProto, weights: Constant) -> tuple[int, bool]:
     """Weights of a convolution as LiteRT has them, [O, H, W, I]; and whether they are INT8."""
-    moves, name, grid = (0, 2, 3, 1), f"{node.name}/weight", weights.grid
-    if grid is None or (grid.scales.size > 1 and grid.axis != 0):
+    return _write_moved(writing, node, weights, (0, 2, 3, 1))
+
+
+def _write_moved(
+    writing: Writing, node: NodeProto, weights: Constant, moves: tuple[int, ...]
+) -> tuple[int, bool]:
+    """Weights with their axes in the order of `moves`, that of the outputs first."""
+    name, grid, axis = f"{node.name}/weight", weights.grid, moves[0]
+    if grid is None or (grid.scales.size > 1 and grid.axis != axis):
         return writing.program.constant(name, as_float(weights.array.transpose(moves))), False
-    scales = np.resize(grid.scales, weights.array.shape[0])
+    scales = np.resize(grid.scales, weights.array.shape[axis])
     return writing.program.constant(name, grid.integers.transpose(moves), scales), True
