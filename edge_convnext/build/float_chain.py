@@ -32,6 +32,7 @@ __all__ = [
     "export_step",
     "float_steps",
     "fold_step",
+    "is_exported",
     "require_usual",
     "simplify_step",
 ]
@@ -124,27 +125,50 @@ def export_step(
 
     `model` is unfolded: the form in torch would be wrong in the same way.
     """
-    config = runner.recipe.export
     return runner.graph(
         _export_stage(model.value),
         OnnxModel(Path(), precision, form),
         lambda output: export.export_onnx(
-            weights.value, form, precision, config, output, samples.load()
+            weights.value, form, precision, runner.recipe.export, output, samples.load()
         ),
         file=f"{form}.{precision}.export.onnx",
         what=f"exporting the {form} form, {precision}",
         compare_with=model.value,
         samples=samples,
         exact=precision == "fp32",
-        key={
-            "weights": weights.digest,
-            "model": model.digest,
-            "info": asdict(weights.value.info),
-            "form": form,
-            "precision": precision,
-            "config": config.model_dump(mode="json", exclude={"form", "gelu", "input"}),
-        },
+        key=_export_key(runner, weights, form, precision, model),
     )
+
+
+def is_exported(
+    runner: Runner,
+    weights: Step[Weights],
+    form: FormName,
+    precision: Precision,
+    samples: Images,
+    model: Step[Weights],
+) -> bool:
+    """Whether an earlier build exported this: `export_step`, which has the arguments."""
+    key = _export_key(runner, weights, form, precision, model)
+    return runner.holds(_export_stage(model.value), {**key, "images": samples.digest})
+
+
+def _export_key(
+    runner: Runner,
+    weights: Step[Weights],
+    form: FormName,
+    precision: Precision,
+    model: Step[Weights],
+) -> dict[str, Any]:
+    config = runner.recipe.export
+    return {
+        "weights": weights.digest,
+        "model": model.digest,
+        "info": asdict(weights.value.info),
+        "form": form,
+        "precision": precision,
+        "config": config.model_dump(mode="json", exclude={"form", "gelu", "input"}),
+    }
 
 
 def _export_stage(weights: Weights) -> Stage:

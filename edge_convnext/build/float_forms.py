@@ -4,16 +4,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_convnext.networks.arm_plans import arm_forms, arm_plan
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import plan_for, shipped_plans
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from edge_convnext.core.artifacts import CpuRuntimeName, FormName
     from edge_convnext.core.recipe import Recipe
+    from edge_convnext.networks.plans import Plan
 
-__all__ = ["list_forms", "rival_forms", "unraced_forms"]
+__all__ = ["list_forms", "list_work", "rival_forms", "unraced_forms"]
+
+
+def list_work(
+    recipe: Recipe,
+    runtimes: Sequence[CpuRuntimeName],
+    without: Collection[FormName] = (),
+    *,
+    for_arm: bool = False,
+) -> tuple[list[FormName], list[Plan]]:
+    """The forms of the float that a build makes for CPUs, and its plans.
+
+    Args:
+        recipe: Recipe of the build.
+        runtimes: Runtimes to measure.
+        without: Forms from `rival_forms` that are not made.
+        for_arm: True makes the graphs for Arm CPUs too.
+    """
+    plans = [plan_for(recipe, runtime) for runtime in runtimes]
+    forms = [form for form in list_forms(recipe, runtimes) if form not in without]
+    if for_arm:
+        forms = list(dict.fromkeys([*forms, *arm_forms(recipe).values()]))
+        plans.append(arm_plan(recipe))
+    return forms, plans
 
 
 def list_forms(recipe: Recipe, runtimes: Sequence[CpuRuntimeName]) -> list[FormName]:

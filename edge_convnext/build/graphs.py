@@ -12,8 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.cpu_pixels import take_pixels
-from edge_convnext.build.float_chain import float_steps, fold_step
-from edge_convnext.build.float_forms import list_forms
+from edge_convnext.build.float_chain import float_steps
+from edge_convnext.build.float_forms import list_work
+from edge_convnext.build.folded import fold_weights, weights_of
 from edge_convnext.build.gpu_chain import gpu_lineage, rebatch
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage
@@ -25,12 +26,12 @@ from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Skipped, Step
 from edge_convnext.data.batches import image_batches
 from edge_convnext.graph.float16_numbers import HALF_OPSET
-from edge_convnext.networks.arm_plans import arm_forms, arm_plan
+from edge_convnext.networks.arm_plans import arm_plan
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan, list_gpu_plans, plan_for
 from edge_convnext.runtimes.lint import LintTarget, for_those_that_can
 from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
-from edge_convnext.stages import approximate, equalize, fold, quantize, write_for_tensorrt
+from edge_convnext.stages import approximate, equalize, quantize, write_for_tensorrt
 from edge_convnext.stages import fuse_for_onnxruntime as fuse
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ def make_graphs(
     begun: Iterable[Lineage] = (),
     without: Collection[FormName] = (),
     for_arm: bool = False,
+    only: Collection[FormName] | None = None,
 ) -> Graphs:
     """Fold, export, simplify, quantize and fine-tune the graphs that the CPU runtimes need.
 
@@ -126,28 +128,28 @@ def make_graphs(
         begun: Float graphs that this build has already.
         without: Forms from `rival_forms` that are not made.
         for_arm: True makes the graphs for Arm CPUs too, for no runtime of this machine.
+        only: Forms that are made, of those; None makes all.
     """
     recipe, graphs = runner.recipe, Graphs(lineages={one.plan: one for one in begun})
-    plans = [plan_for(recipe, runtime) for runtime in runtimes]
-    forms = [form for form in list_forms(recipe, runtimes) if form not in without]
-    if for_arm:
-        forms = list(dict.fromkeys([*forms, *arm_forms(recipe).values()]))
-        plans.append(arm_plan(recipe))
+    forms, plans = list_work(recipe, runtimes, without, for_arm=for_arm)
+    if only is not None:
+        forms = [form for form in forms if form in only]
+        plans = [plan for plan in plans if plan.form in only]
     graphs.skipped += _not_for_cpu(recipe, wanted=bool(plans))
     if isinstance(training, Skipped):
         graphs.skipped.append(training)
-    family = family_of_model(recipe.model)
-    if recipe.fold.enabled and family.folds:
-        graphs.folded = fold_step(runner, inputs.weights, samples)
+    folded = fold_weights(runner, inputs.weights, samples)
+    if isinstance(folded, Skipped):
+        graphs.skipped.append(folded)
     else:
-        reason = "--no-fold" if family.folds else f"{family.label} has nothing to fold"
-        graphs.skipped.append(Skipped(fold.STAGE, reason, "skipped"))
+        graphs.folded = folded
     wanted: list[tuple[FormName, Precision]] = [(form, "fp32") for form in forms]
     if recipe.precision == "fp16":
         wanted += [(form, "fp16") for form in dict.fromkeys(plan.form for plan in plans)]
+    folds = family_of_model(recipe.model).folds
     for form, precision in wanted:
         # The raw export is the reference that users have; it is simplified only if it ships.
-        ships = form != "raw" or not family.folds or "raw" in {plan.form for plan in plans}
+        ships = form != "raw" or not folds or "raw" in {plan.form for plan in plans}
         if float_plan(form, precision) not in graphs.lineages:
             add_form(runner, inputs, graphs, form, precision, samples, simplify=ships)
     made, graphs.unwritten = litert_floats(runner, plans, graphs.lineages, samples)
@@ -156,7 +158,7 @@ def make_graphs(
         images = None if isinstance(training, Skipped) else training
         for plan in dict.fromkeys(plans):
             users = [runtime for runtime in runtimes if plan_for(recipe, runtime) == plan]
-            users += _ON_ARM if for_arm and plan == plans[-1] else ()
+            users += _ON_ARM if for_arm and plan == arm_plan(recipe) else ()
             if plan in graphs.unwritten:
                 continue
             add = partial(
@@ -192,18 +194,11 @@ def add_form(
     simplify: bool = True,
 ) -> Lineage:
     """Export one form from the weights that belong to it, and simplify it."""
-    weights = _weights_of(form, inputs, graphs)
+    weights = weights_of(form, inputs, graphs.folded)
     steps = float_steps(
         runner, weights, form, precision, samples, inputs.weights, simplified=simplify
     )
     return graphs.add(Lineage(float_plan(form, precision), steps))
-
-
-def _weights_of(form: FormName, inputs: Inputs, graphs: Graphs) -> Step[Weights]:
-    weights = inputs.weights if form == "raw" or graphs.folded is None else graphs.folded
-    # The folded file keeps its own metadata; names and preprocessing are resolved later.
-    own = weights.value
-    return weights.of(Weights(own.path, own.architecture, inputs.info, own.folded))
 
 
 def add_plan(
@@ -285,7 +280,7 @@ def make_gpu_lineages(
             samples[plan.batch] = image_batches(shown, inputs.info, plan.batch)
         images = samples[plan.batch]
         if start not in begun:
-            weights = _weights_of(plan.form, inputs, graphs)
+            weights = weights_of(plan.form, inputs, graphs.folded)
             steps = float_steps(own, weights, plan.form, "fp32", images, inputs.weights)
             begun[start] = Lineage(plan, steps)
         batches = None if calibration is None else rebatch(calibration, plan.batch)

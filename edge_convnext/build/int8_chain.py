@@ -14,6 +14,7 @@ from edge_convnext.build.runner import Runner, onnx_logits, parity_result
 from edge_convnext.core.artifacts import LITERT_FORMAT, OnnxModel, Parity
 from edge_convnext.core.errors import UntrainableError
 from edge_convnext.core.step import Images, Skipped, Step, as_step
+from edge_convnext.data.batches import first_images
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
 from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["equalize_step", "int8_lineage", "lower_step", "quantize_step", "recover_step"]
 
 # 58.8 dB without, 54.9 with: atto, potato leaves (benchmarks/results/2026-11-30-litert.md).
+_FEW = 40  # images: LiteRT takes no range from its file
 _NOT_EQUALIZED = "LiteRT takes the range of each row as it runs: equalized weights only round worse"
 
 
@@ -57,7 +59,8 @@ def int8_lineage(
     else:
         steps.append(Skipped(equalize.STAGE, "equalize.enabled is false", "skipped"))
     source = latest(steps)
-    steps.append(quantize_step(runner, source, plan, users, calibration, samples))
+    shown = _to_quantize_with(runner, plan, calibration)
+    steps.append(quantize_step(runner, source, plan, users, shown, samples))
     recovery = None
     if training is not None:
         # A coarse approximation is trained towards the exact graph, not towards itself.
@@ -74,6 +77,13 @@ def int8_lineage(
     else:
         steps.append(Skipped(fuse_for_onnxruntime.STAGE, "no plan is for ONNX Runtime alone"))
     return replace(lineage, steps=tuple(steps))
+
+
+def _to_quantize_with(runner: Runner, plan: Plan, calibration: Images) -> Images:
+    """Few images where the ranges only serve a comparison, and no weight is rounded by them."""
+    if plan.format != LITERT_FORMAT or family_of_model(runner.recipe.model).placer == "roles":
+        return calibration
+    return first_images(calibration, _FEW)
 
 
 def equalize_step(

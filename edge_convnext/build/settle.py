@@ -9,8 +9,9 @@ from typing import TypeAlias
 
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.float_forms import rival_forms
-from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
+from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
+from edge_convnext.build.lanes import Work, fill_cache
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.build.slow_forms import list_slow_forms, tell_slow_forms
@@ -99,12 +100,13 @@ def prepare(
     slow = list_slow_forms(runner, inputs.info, rivals, runtimes, machine) if machine else ()
     told = [tell_slow_forms(slow)] if slow else []
     inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes, *told))
-    graphs = make_graphs(
-        runner, inputs, runtimes, samples, calibration, training, begun=chosen.begun,
-        without=[one.form for one in slow],
+    work = Work(
+        chosen.recipe, inputs, targets, runtimes, tuple(shown), samples, calibration, training,
+        begun=chosen.begun, without=tuple(one.form for one in slow),
         for_arm=needs_arm_plan(chosen.recipe, targets, runtimes),
     )  # fmt: skip
-    add_gpu_graphs(runner, inputs, graphs, targets, shown, calibration)
+    fill_cache(runner, work)
+    graphs = work.make(runner)
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
     return Prepared(runner, inputs, targets, runtimes, samples, graphs, unrecovered)
 

@@ -24,9 +24,9 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +104,8 @@ class Cache:
         self.root = root
         # Entries that the caller relies on: what `prune` elsewhere leaves alone meanwhile.
         self._used: dict[Path, FolderLock | None] = {}
+        self.made: list[Path] = []  # entries that this object made, in order
+        self._ahead: set[Path] = set()
 
     def run(self, stage: str, key: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
         """Return the entry of `key`, made now if it is not there.
@@ -125,7 +127,7 @@ class Cache:
             entry, damage = read_entry(final, key)
             if entry is not None:
                 self._used[final] = lock
-                return entry
+                return self._as_made(entry)
             if final.is_dir():
                 _log.warning("%s; making it again", damage)
             else:  # `prune` was faster
@@ -142,7 +144,22 @@ class Cache:
         self._used[final] = lock if earlier is None else theirs
         if earlier is not None:
             return earlier
+        self.made.append(final)
         return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
+
+    def count_as_made(self, folders: Iterable[Path]) -> None:
+        """Count entries as made by their next use: this run made them ahead of it.
+
+        Args:
+            folders: Folders of entries, from `made` of this object or of another process's.
+        """
+        self._ahead.update(folders)
+
+    def _as_made(self, entry: Entry) -> Entry:
+        if entry.folder not in self._ahead:
+            return entry
+        self._ahead.remove(entry.folder)
+        return replace(entry, cached=False)
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

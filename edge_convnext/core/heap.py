@@ -9,11 +9,17 @@ cores of an AMD EPYC, 2026-11-30), for 0.5 GB more of peak memory. What is compu
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from edge_convnext.core.quotas import free_memory_bytes
 
-__all__ = ["keep_heap"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["keep_heap", "pausing_collections"]
 
 # malloc.h of glibc
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
@@ -39,3 +45,19 @@ def keep_heap() -> bool:
         (_M_TOP_PAD, _STEP_BYTES),
     )
     return all(mallopt(name, value) == 1 for name, value in settings)
+
+
+@contextmanager
+def pausing_collections() -> Iterator[None]:
+    """Let Python look for no cycles in the block, which makes many small objects and drops few.
+
+    torch's exporter takes a fifth less time so: 2.6 for 3.3 s for each form of atto (one core of
+    an AMD EPYC, 2026-11-30).
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

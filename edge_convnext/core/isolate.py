@@ -13,6 +13,7 @@ import pickle
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -21,9 +22,9 @@ from edge_convnext.core.errors import EdgeConvNextError, reason_of
 from edge_convnext.core.scratch import scratch_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["IsolatedFailure", "end_children", "run_isolated"]
+__all__ = ["Child", "IsolatedFailure", "end_children", "run_isolated", "start_isolated"]
 
 T = TypeVar("T")
 
@@ -48,14 +49,66 @@ class IsolatedFailure:
     crashed: bool = False  # it died before it had a result, and was not ended by us
 
 
+@dataclass(frozen=True)
+class Child:
+    """A call that runs in a child process; see `start_isolated`."""
+
+    _process: subprocess.Popen[bytes]
+    _folder: Path
+
+    def result(self, timeout_s: float) -> Any | IsolatedFailure:
+        """Wait for the call's result; see `run_isolated`.
+
+        Args:
+            timeout_s: Seconds until the child is killed.
+        """
+        try:
+            status = self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            _end(self._process)
+            return IsolatedFailure(f"still running after {timeout_s:g} s, so it was ended")
+        _end(self._process)  # what it started may still run
+        return _read_result(self._folder, status)
+
+
+@contextmanager
+def start_isolated(function: Callable[..., Any], *arguments: Any) -> Iterator[Child]:
+    """Begin `function(*arguments)` in a fresh child process, and go on meanwhile.
+
+    The child's output is not shown; its last line is quoted when it dies. The child and all
+    processes that it started are gone at the end of the block. On Linux the child also dies with
+    this process, even if that is killed.
+
+    Args:
+        function: A module-level function of an importable module (not `__main__`).
+        arguments: Picklable positional arguments.
+
+    Yields:
+        The child, which is asked for the result.
+    """
+    with scratch_folder() as folder:
+        (folder / _CALL).write_bytes(pickle.dumps((function, arguments)))
+        command = [sys.executable, "-c", _BOOTSTRAP, str(folder), str(os.getpid()), *sys.path]
+        with (folder / _OUTPUT).open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _running.add(process)
+        try:
+            yield Child(process, folder)
+        finally:
+            _end(process)
+            _running.discard(process)
+
+
 def run_isolated(
     function: Callable[..., T], arguments: tuple[Any, ...], timeout_s: float
 ) -> T | IsolatedFailure:
-    """Call `function(*arguments)` in a fresh child process.
-
-    The child's output is not shown; its last line is quoted when it dies. The child and all
-    processes that it started are gone when this returns or raises. On Linux the child also dies
-    with this process, even if that is killed.
+    """Call `function(*arguments)` in a fresh child process, and wait: see `start_isolated`.
 
     Args:
         function: A module-level function of an importable module (not `__main__`).
@@ -66,26 +119,8 @@ def run_isolated(
         The function's picklable result; or the failure, when it raised, crashed, was killed or
         ran out of time.
     """
-    with scratch_folder() as folder:
-        (folder / _CALL).write_bytes(pickle.dumps((function, arguments)))
-        command = [sys.executable, "-c", _BOOTSTRAP, str(folder), str(os.getpid()), *sys.path]
-        with (folder / _OUTPUT).open("wb") as output:
-            child = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            _running.add(child)
-            try:
-                status = child.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                return IsolatedFailure(f"still running after {timeout_s:g} s, so it was ended")
-            finally:
-                _end(child)
-                _running.discard(child)
-        return cast("T | IsolatedFailure", _read_result(folder, status))
+    with start_isolated(function, *arguments) as child:
+        return cast("T | IsolatedFailure", child.result(timeout_s))
 
 
 def end_children() -> None:

@@ -15,12 +15,15 @@ import math
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path, PurePosixPath
 
 __all__ = [
     "free_memory_bytes",
     "read_cpu_quota",
     "read_throttling",
+    "sharing_cores",
     "sum_periods",
     "throttled_since",
     "usable_cores",
@@ -29,6 +32,8 @@ __all__ = [
 _ROOT = Path("/")
 _ESCAPED = re.compile(r"\\([0-7]{3})")  # blanks in `mountinfo`
 _DEEPEST = 64  # levels of control groups
+# Processes of one build that share the cores now.
+_SHARERS: ContextVar[int] = ContextVar("sharers", default=1)
 
 
 def usable_cores(root: Path = _ROOT) -> int:
@@ -43,7 +48,24 @@ def usable_cores(root: Path = _ROOT) -> int:
     """
     seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     quota = read_cpu_quota(root)
-    return max(1, min(seen or 1, math.floor(quota) if quota is not None else seen or 1))
+    usable = min(seen or 1, math.floor(quota) if quota is not None else seen or 1)
+    return max(1, usable // _SHARERS.get())
+
+
+@contextmanager
+def sharing_cores(processes: int) -> Iterator[None]:
+    """Leave cores to other processes of the same build: `usable_cores` is a share in the block.
+
+    Threads of two processes that wait by spinning slow each other to half and less.
+
+    Args:
+        processes: How many share the cores, this one among them.
+    """
+    before = _SHARERS.set(processes)
+    try:
+        yield
+    finally:
+        _SHARERS.reset(before)
 
 
 def read_cpu_quota(root: Path = _ROOT) -> float | None:

@@ -6,10 +6,9 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
-from functools import lru_cache
+from dataclasses import asdict, dataclass, field
 from itertools import cycle, islice
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import PIL
@@ -27,6 +26,7 @@ from edge_convnext.data.preprocess import PIXELS, decode_image, decode_pixels, o
 __all__ = [
     "Look",
     "find_bad_images",
+    "first_images",
     "image_batches",
     "iter_batches",
     "iter_each",
@@ -197,12 +197,50 @@ def image_batches(
         wanted = -(-len(samples) // fixed_batch) * fixed_batch
         samples = list(islice(cycle(samples), wanted))
 
-    @lru_cache(maxsize=1)
-    def load() -> list[NDArray[np.float32]]:
-        return list(iter_batches(samples, info.preprocess, batch, info.in_channels))
-
+    load = _Loader(tuple(samples), info.preprocess, batch, info.in_channels)
     content = [sample.sha256 for sample in samples]
     # Decoding and resizing are Pillow's: another version may give other pixels.
     tools = (PIXELS, PIL.__version__, np.__version__)
     text = repr((content, asdict(info.preprocess), info.in_channels, batch, tools))
     return Images(sha256_bytes(text.encode()), len(samples), load)
+
+
+def first_images(images: Images, count: int) -> Images:
+    """The first images of a set, in the same batches: as many as fill the last one.
+
+    Args:
+        images: The set.
+        count: How many at least; all where there are fewer.
+    """
+
+    def load() -> list[NDArray[np.float32]]:
+        kept: list[NDArray[np.float32]] = []
+        for batch in images.load():
+            if sum(map(len, kept)) >= count:
+                break
+            kept.append(batch)
+        return kept
+
+    if images.count <= count:
+        return images
+    return Images(sha256_bytes(f"{images.digest} first {count}".encode()), count, load)
+
+
+@dataclass
+class _Loader:
+    """Decodes images on the first call, and keeps them. Another process gets it without them."""
+
+    samples: tuple[Sample, ...]
+    preprocess: Preprocess
+    batch: int
+    in_channels: int
+    _decoded: list[NDArray[np.float32]] | None = field(default=None, repr=False)
+
+    def __call__(self) -> list[NDArray[np.float32]]:
+        if self._decoded is None:
+            read = iter_batches(self.samples, self.preprocess, self.batch, self.in_channels)
+            self._decoded = list(read)
+        return self._decoded
+
+    def __reduce__(self) -> tuple[type[_Loader], tuple[Any, ...]]:
+        return _Loader, (self.samples, self.preprocess, self.batch, self.in_channels)

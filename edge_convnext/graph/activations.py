@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_convnext.core.errors import QuantizationError, reason_of
+from edge_convnext.core.quotas import usable_cores
 from edge_convnext.core.third_party import import_onnxruntime
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def watch(
             watched.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3
+    settings.intra_op_num_threads = usable_cores()  # the values are the same with any number
     source = proto.graph.input[0].name
     try:
         session = onnxruntime.InferenceSession(

@@ -32,9 +32,13 @@ class Grid:
     def round(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Quantize and dequantize."""
         low, high = (-128, 127) if self.kind == "int8" else (0, 255)
-        steps = np.rint(values / np.float32(self.scale)) + self.zero_point
-        rounded: NDArray[np.float32] = np.clip(steps, low, high) - np.float32(self.zero_point)
-        return rounded * np.float32(self.scale)
+        steps: NDArray[np.float32] = values / np.float32(self.scale)
+        np.rint(steps, out=steps)
+        steps += np.float32(self.zero_point)
+        np.clip(steps, low, high, out=steps)
+        steps -= np.float32(self.zero_point)
+        steps *= np.float32(self.scale)
+        return steps
 
 
 def make_grid(low: float, high: float, kind: GridType) -> Grid:

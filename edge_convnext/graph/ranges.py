@@ -154,8 +154,9 @@ def choose_grid(
         return whole
 
     def cost(grid: Grid) -> float:
-        error = np.square(grid.round(seen.rows) - seen.rows).mean(axis=0, dtype=np.float64)
-        return float(error @ energy)
+        error = grid.round(seen.rows)
+        error -= seen.rows
+        return float(np.einsum("ij,ij->j", error, error).astype(np.float64) @ energy)
 
     if kind == "int8":
         return min((make_grid(share * low, share * high, kind) for share in _SHARES), key=cost)

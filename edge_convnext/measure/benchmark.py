@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,12 @@ from edge_convnext.core.contention import largest_load_pct, other_load_pct, read
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.core.intervals import FEWEST_FOR_MEDIAN
 from edge_convnext.core.progress import Track, untracked
-from edge_convnext.core.quotas import read_throttling, sum_periods, throttled_since
+from edge_convnext.core.quotas import (
+    read_throttling,
+    sum_periods,
+    throttled_since,
+    usable_cores,
+)
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.row_memory import try_memory
 from edge_convnext.measure.speed import Ratio, speedup
@@ -99,7 +105,7 @@ def benchmark(
         if reason := why_too_large(batch, channels, (height, width)):
             raise InferenceError(reason)
         inputs = np.resize(images, (batch, *images.shape[1:]))
-        models = [_load(candidate, batch, config.threads) for candidate in fitting]
+        models = _load_each(fitting, batch, config.threads)
         # Before the timing, so that no child competes with it.
         memory: list[PeakMemory | None] = [None] * len(fitting)
         if measure_memory:
@@ -191,12 +197,15 @@ def _time_afresh(
 ) -> list[Turns]:
     """Load the candidates in a new order, with filler memory between them, and time them."""
     draw = random.Random(seed)
-    models: dict[str, Runtime] = {}
-    ballast = []
-    for candidate in draw.sample(candidates, len(candidates)):
+    shuffled = draw.sample(candidates, len(candidates))
+    ballast: list[NDArray[np.uint8]] = []
+
+    def fill() -> None:
         ballast.append(np.ones(draw.randrange(_MOST_BALLAST), np.uint8))
-        models[candidate.name] = _load(candidate, len(inputs), config.threads)
-    ordered = [models[candidate.name] for candidate in candidates]
+
+    models = _load_each(shuffled, len(inputs), config.threads, fill)
+    by_name = {one.name: model for one, model in zip(shuffled, models, strict=True)}
+    ordered = [by_name[candidate.name] for candidate in candidates]
     return _time(ordered, inputs, config, seed, untracked)
 
 
@@ -241,6 +250,23 @@ def _time(
         Turns(tuple(map(tuple, calls)), tuple(map(tuple, launches)))
         for calls, launches in zip(times, gpu, strict=True)
     ]
+
+
+def _load_each(
+    candidates: Sequence[Candidate],
+    batch: int,
+    threads: int | None,
+    before: Callable[[], None] = lambda: None,
+) -> list[Runtime]:
+    """Load candidates, `before` ahead of each: two at a time, as compiling keeps one core busy."""
+
+    def load(candidate: Candidate) -> Runtime:
+        before()
+        return _load(candidate, batch, threads)
+
+    on_gpu = any(candidate.on_gpu for candidate in candidates)  # one after the other there
+    with ThreadPoolExecutor(1 if on_gpu else min(2, usable_cores())) as pool:
+        return list(pool.map(load, candidates))
 
 
 def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.intervals import FEWEST_FOR_MEDIAN
 from edge_convnext.measure.benchmark import benchmark, judge
 from edge_convnext.measure.quiet import race_in_quiet
 from edge_convnext.measure.row_memory import add_memory
@@ -116,8 +117,9 @@ def _at(config: BenchmarkConfig, *batches: int) -> BenchmarkConfig:
 
 
 def _briefly(config: BenchmarkConfig, batches: Sequence[int]) -> BenchmarkConfig:
-    """For batch sizes that decide nothing: half the rounds, and one batch to warm up with."""
-    update = {"rounds": -(-config.rounds // 2), "warmup": min(config.warmup, 1)}
+    """For batch sizes that decide nothing: few rounds, and one batch to warm up with."""
+    rounds = min(-(-config.rounds // 2), FEWEST_FOR_MEDIAN)
+    update = {"rounds": rounds, "warmup": min(config.warmup, 1)}
     return _at(config, *batches).model_copy(update=update)
 
 

@@ -138,11 +138,11 @@ def _error(
     # One scale per output of the reader; all rows of a patch share it.
     scaled_weight = (weight * factors[:, None]).reshape(len(factors) * repeats, -1)
     rounded_weight = round_weight(scaled_weight).reshape(weight.shape)
-    errors = [
-        np.square(
-            make_grid(room * low, room * high, grid).round(scaled_rows) @ rounded_weight - expected,
-            dtype=np.float64,
-        ).mean()
-        for room in _ROOM
-    ]
-    return float(min(errors))
+    product = np.empty_like(expected)
+    errors = []
+    for room in _ROOM:
+        rounded_rows = make_grid(room * low, room * high, grid).round(scaled_rows)
+        np.matmul(rounded_rows, rounded_weight, out=product)
+        product -= expected
+        errors.append(np.einsum("ij,ij->i", product, product).sum(dtype=np.float64))
+    return float(min(errors)) / expected.size

@@ -21,6 +21,7 @@ from edge_convnext.core.artifacts import FormName, OnnxModel, Precision, Weights
 from edge_convnext.core.bounds import MAX_BATCH
 from edge_convnext.core.errors import ExportError, MissingDependencyError, reason_of
 from edge_convnext.core.files import AnyPath, atomic_path
+from edge_convnext.core.heap import pausing_collections
 from edge_convnext.core.image_size import sides_of
 from edge_convnext.core.sections import ExportConfig
 from edge_convnext.core.step import Stage
@@ -143,7 +144,7 @@ def _run_exporter(
 
     dynamic = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
     try:
-        with _quiet_exporter():
+        with _quiet_exporter(), pausing_collections():
             program = torch.onnx.export(
                 network,
                 (sample,),

@@ -114,7 +114,9 @@ def quantize(
             )
         nncf = import_nncf()
         wanted = _select(before, placement, config, model.path)
-        after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
+        after = run_nncf(
+            nncf, before, wanted, _for_nncf(before, images, config, placement), config, track
+        )
         _finish(after, before, placement, nncf.__version__)
         _set_ranges(after, before, images, config, activation_type)
         if rounds_anew(config, by_roles=False):
@@ -128,11 +130,17 @@ def quantize(
 
 
 def _for_nncf(
-    images: list[NDArray[np.float32]], config: QuantizeConfig, placement: PlacementName
+    before: onnx.ModelProto,
+    images: list[NDArray[np.float32]],
+    config: QuantizeConfig,
+    placement: PlacementName,
 ) -> list[NDArray[np.float32]]:
-    """Return the images that NNCF needs: one batch if nothing that it measures is used."""
+    """The images that NNCF needs: one, or one fixed batch, if nothing that it measures is used."""
     own_ranges = config.own_ranges and placement != "all"
-    return images[:1] if own_ranges and config.disable_bias_correction else images
+    if not (own_ranges and config.disable_bias_correction):
+        return images
+    fixed = before.graph.input[0].type.tensor_type.shape.dim[0].dim_value
+    return [images[0][: fixed or 1]]
 
 
 def _set_ranges(

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import MissingDependencyError, QuantizationError, reason_of
+from edge_convnext.core.heap import pausing_collections
 from edge_convnext.core.telemetry import quiet_openvino
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def run_nncf(
     }
     dataset = nncf.Dataset(_Batches(images, track), lambda batch: {name: batch})
     try:
-        with _silence():
+        with _silence(), pausing_collections():
             quantized: onnx.ModelProto = nncf.quantize(proto, dataset, **options)
     except Exception as error:  # NNCF and ONNX Runtime raise many types
         reason = reason_of(error)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["PREFIX", "CodeMaker", "consent", "read_target", "require_consent"]
+__all__ = ["PREFIX", "CodeMaker", "consent", "consented", "read_target", "require_consent"]
 
 PREFIX = "module:"
 _SIZE_KEYWORDS = ("image_size", "img_size")
@@ -61,6 +61,11 @@ def read_target(name: str) -> str:
 def consent(name: str) -> None:
     """Let the code behind a name run: the command line of this process names it."""
     _CONSENTED.add(read_target(name))
+
+
+def consented() -> frozenset[str]:
+    """What may run, for a child process of this very command: it is asked for nothing itself."""
+    return frozenset(_CONSENTED)
 
 
 def require_consent(target: str) -> None:

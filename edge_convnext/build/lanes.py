@@ -1,0 +1,221 @@
+"""The graphs of a build in two lanes: a child process makes some of them, this one the others.
+
+Export, simplification and the search for ranges keep one core busy, or two badly. Both lanes fill
+the same cache. Then the build goes through all of its graphs and finds them there. What the child
+did not make, for whatever reason, is made or refused by that pass, as if there had been no lanes.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_convnext.build.float_chain import is_exported
+from edge_convnext.build.float_forms import list_work
+from edge_convnext.build.folded import fold_weights, weights_of
+from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
+from edge_convnext.build.runner import Runner
+from edge_convnext.core.artifacts import LITERT_FORMAT
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.heap import keep_heap
+from edge_convnext.core.isolate import IsolatedFailure, start_isolated
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.quotas import free_memory_bytes, sharing_cores, usable_cores
+from edge_convnext.core.step import Skipped
+from edge_convnext.networks.own_modules.code import consent, consented
+from edge_convnext.networks.plans import float_plan, list_gpu_plans
+
+if TYPE_CHECKING:
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.lineage import Lineage
+    from edge_convnext.core.artifacts import CpuRuntimeName, FormName
+    from edge_convnext.core.recipe import Recipe, TargetName
+    from edge_convnext.core.step import Images
+    from edge_convnext.data.images import Sample
+    from edge_convnext.networks.plans import Plan
+
+__all__ = ["Work", "fill_cache", "split_work"]
+
+_log = logging.getLogger(__name__)
+
+# Costs in units of one float form (3 to 5 s for atto), from the times of a build.
+_FORM = 1.0
+_STATIC_PLAN = 2.5  # equalizing and choosing the ranges
+_DYNAMIC_PLAN = 1.3  # no ranges are searched
+_START = 1.3  # of the child: its imports
+_LEAST_GAIN = 1.5
+_FREE_BYTES = 3 << 30  # torch and its exporter a second time
+_COPIES = 12  # of the weights that a lane may hold
+_PATIENCE = 3.0  # times this lane's own time
+_LEAST_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that the graphs of a build are made from; another process can be given it."""
+
+    recipe: Recipe
+    inputs: Inputs
+    targets: tuple[TargetName, ...]
+    runtimes: tuple[CpuRuntimeName, ...]
+    shown: tuple[Sample, ...]  # of the parity checks
+    samples: Images  # the same
+    calibration: Images | None
+    training: Images | Skipped
+    begun: tuple[Lineage, ...] = ()
+    without: tuple[FormName, ...] = ()  # forms that are known to be slow here
+    for_arm: bool = False
+
+    def make(self, runner: Runner, part: Part | None = None) -> Graphs:
+        """Make the graphs, or take them from the cache.
+
+        Args:
+            runner: Runner of this build, or of a lane of it.
+            part: What to make; None makes all.
+        """
+        graphs = make_graphs(
+            runner, self.inputs, self.runtimes, self.samples, self.calibration, self.training,
+            begun=self.begun, without=self.without, for_arm=self.for_arm,
+            only=None if part is None else part.forms,
+        )  # fmt: skip
+        if part is None or part.gpu:
+            add_gpu_graphs(runner, self.inputs, graphs, self.targets, self.shown, self.calibration)
+        return graphs
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one lane makes."""
+
+    forms: frozenset[FormName] = frozenset()  # with the CPU plans in them
+    gpu: bool = False  # every graph for TensorRT
+    cost: float = 0.0
+
+
+def fill_cache(runner: Runner, work: Work) -> None:
+    """Make the graphs of a build in two lanes, where that is worth a second process.
+
+    Args:
+        runner: Runner of this build; its cache has the graphs afterwards.
+        work: What they are made from.
+
+    Raises:
+        EdgeConvNextError: This lane failed: the build would have, too.
+    """
+    parts = split_work(work)
+    if parts is None or not _has_room(work):
+        return
+    cache, before, started = runner.cache, len(runner.cache.made), time.perf_counter()
+    own, other = parts
+    if _is_made(runner, work, own.forms | other.forms):
+        return
+    arguments = (work, other, cache.root, dict(runner.versions), consented())
+    with start_isolated(_make_there, *arguments) as child:
+        with _half_of_the_cores():
+            work.make(runner, own)
+        patience_s = max(_LEAST_PATIENCE_S, _PATIENCE * (time.perf_counter() - started))
+        (found,) = [
+            child.result(patience_s)
+            for _ in runner.track((None,), "waiting for the graphs of the other process", 1)
+        ]
+    if isinstance(found, IsolatedFailure):
+        _log.info("a process that makes graphs ahead failed: %s", found.reason)
+        found = []
+    cache.count_as_made([*cache.made[before:], *found])
+
+
+def _make_there(
+    work: Work, part: Part, root: Path, versions: Mapping[str, str], code: Collection[str]
+) -> list[Path]:
+    """The child's lane: return the folders of the cache entries that it made."""
+    for name in code:
+        consent(name)
+    keep_heap()
+    cache = Cache(root)
+    with _half_of_the_cores():
+        work.make(Runner(cache, work.recipe, versions, untracked), part)
+    return cache.made
+
+
+@contextmanager
+def _half_of_the_cores() -> Iterator[None]:
+    """Give the runtimes, torch and NumPy's matrix products half of the threads in the block."""
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    before = torch.get_num_threads()
+    with sharing_cores(2), threadpool_limits(usable_cores()):
+        torch.set_num_threads(usable_cores())
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+def split_work(work: Work) -> tuple[Part, Part] | None:
+    """Share the graphs between this process and a child, so that both end at about the same time.
+
+    The plans of one form stay together: they begin with the same steps.
+
+    Returns:
+        This process's part and the child's; None where a child would save too little.
+    """
+    jobs = sorted(_jobs(work), key=lambda job: -job.cost)
+    own, other = Part(), Part(cost=_START)
+    for job in jobs:
+        if own.cost <= other.cost:
+            own = _joined(own, job)
+        else:
+            other = _joined(other, job)
+    gain = sum(job.cost for job in jobs) - max(own.cost, other.cost)
+    return (own, other) if gain >= _LEAST_GAIN else None
+
+
+def _joined(one: Part, other: Part) -> Part:
+    return Part(one.forms | other.forms, one.gpu or other.gpu, one.cost + other.cost)
+
+
+def _jobs(work: Work) -> list[Part]:
+    """The smallest parts, with their costs."""
+    recipe = work.recipe
+    forms, plans = list_work(recipe, work.runtimes, work.without, for_arm=work.for_arm)
+    made = {lineage.plan for lineage in work.begun}
+    jobs = []
+    for form in forms:
+        own = {plan for plan in plans if plan.form == form} if work.calibration else set()
+        float_cost = 0.0 if float_plan(form, "fp32") in made else _FORM
+        cost = float_cost + _cost_of(own)
+        jobs.append(Part(frozenset({form}), cost=cost))
+    if for_gpu := list_gpu_plans(recipe, work.targets):
+        starts = {(plan.form, plan.batch) for plan in for_gpu}
+        static = sum(plan.precision == "int8" for plan in for_gpu)
+        jobs.append(Part(gpu=True, cost=len(starts) * _FORM + static * (_STATIC_PLAN / 2)))
+    return jobs
+
+
+def _cost_of(plans: Collection[Plan]) -> float:
+    return sum(_DYNAMIC_PLAN if one.format == LITERT_FORMAT else _STATIC_PLAN for one in plans)
+
+
+def _has_room(work: Work) -> bool:
+    """Whether a second process has a core and the memory for it."""
+    weights = work.inputs.weights.value
+    needed = _FREE_BYTES + _COPIES * weights.path.stat().st_size
+    free = free_memory_bytes()
+    return usable_cores() > 1 and (free is None or free >= needed)
+
+
+def _is_made(runner: Runner, work: Work, forms: Collection[FormName]) -> bool:
+    """Whether an earlier build exported these forms: then a child would find little to do."""
+    inputs, samples = work.inputs, work.samples
+    folded = fold_weights(runner, inputs.weights, samples)
+    own = None if isinstance(folded, Skipped) else folded
+    return all(
+        is_exported(runner, weights_of(form, inputs, own), form, "fp32", samples, inputs.weights)
+        for form in forms
+    )
