@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.lineage import latest
-from edge_convnext.build.runner import Runner, parity_result, torch_logits
+from edge_convnext.build.parity import parity_result, torch_logits
+from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.step import Images, Skipped, Stage, Step, as_step

@@ -42,7 +42,7 @@ from edge_convnext.data.noise import NOISE
 from edge_convnext.data.scan import bad_images, scan_images
 from edge_convnext.data.splits import Splits, drop_bad_images, see_images
 from edge_convnext.measure.alternatives import Way
-from edge_convnext.measure.answers import Answer, answer_with_torch
+from edge_convnext.measure.answers import Answer, answer_with_torch, remembering
 from edge_convnext.measure.class_order import order_by_images
 from edge_convnext.measure.held import Held, hold_against_chance
 from edge_convnext.measure.settings import note_defaults, settle
@@ -213,9 +213,7 @@ def _answers(
     threads = recipe.benchmark.threads
     otherwise = answer_with_torch(weights.value, recipe.evaluate.batch, threads)
 
-    def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
-        if way is not None and way[1]:
-            return otherwise(images, way)
+    def run(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
         from edge_convnext.build.compare import evaluate_options
         from edge_convnext.build.runner import Runner
         from edge_convnext.devices.doctor import environment
@@ -228,7 +226,8 @@ def _answers(
         answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
         return answers
 
-    return answer
+    once = remembering(run)
+    return lambda images, way: (otherwise if way is not None and way[1] else once)(images, way)
 
 
 def _prepared_as(weights: Step[Weights], preprocess: Preprocess) -> Step[Weights]:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,23 +24,24 @@ from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.heap import keep_heap
-from edge_convnext.core.isolate import IsolatedFailure, start_isolated
+from edge_convnext.core.isolate import Child, IsolatedFailure, start_child
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.quotas import free_memory_bytes, sharing_cores, usable_cores
 from edge_convnext.core.step import Skipped
+from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.own_modules.code import consent, consented
 from edge_convnext.networks.plans import float_plan, list_gpu_plans
 
 if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
-    from edge_convnext.core.artifacts import CpuRuntimeName, FormName
+    from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Weights
     from edge_convnext.core.recipe import Recipe, TargetName
-    from edge_convnext.core.step import Images
+    from edge_convnext.core.step import Images, Step
     from edge_convnext.data.images import Sample
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["Work", "fill_cache", "split_work"]
+__all__ = ["SecondLane", "Work", "split_work"]
 
 _log = logging.getLogger(__name__)
 
@@ -97,25 +99,49 @@ class Part:
     cost: float = 0.0
 
 
-def fill_cache(runner: Runner, work: Work) -> None:
-    """Make the graphs of a build in two lanes, where that is worth a second process.
+class SecondLane:
+    """The child process of a build. It gets ready while the images are read."""
 
-    Args:
-        runner: Runner of this build; its cache has the graphs afterwards.
-        work: What they are made from.
+    def __init__(self) -> None:
+        self._held = ExitStack()
+        self._child: Child | None = None
 
-    Raises:
-        EdgeConvNextError: This lane failed: the build would have, too.
-    """
-    parts = split_work(work)
-    if parts is None or not _has_room(work):
-        return
-    cache, before, started = runner.cache, len(runner.cache.made), time.perf_counter()
-    own, other = parts
-    if _is_made(runner, work, own.forms | other.forms):
-        return
-    arguments = (work, other, cache.root, dict(runner.versions), consented())
-    with start_isolated(_make_there, *arguments) as child:
+    def __enter__(self) -> SecondLane:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._held.close()
+
+    def get_ready(self, recipe: Recipe, weights: Step[Weights]) -> None:
+        """Start the child, if it is likely to be needed: these weights are new.
+
+        Args:
+            recipe: Recipe of the build.
+            weights: Weights as they were read.
+        """
+        by_roles = family_of_model(recipe.model).placer == "roles"
+        if weights.status == "done" and recipe.precision == "int8" and _has_room(weights.value):
+            self._child = self._held.enter_context(start_child(partial(_warm_up, by_roles)))
+
+    def fill_cache(self, runner: Runner, work: Work) -> None:
+        """Make the graphs of a build in two lanes, where that is worth a second process.
+
+        Args:
+            runner: Runner of this build; its cache has the graphs afterwards.
+            work: What they are made from.
+
+        Raises:
+            EdgeConvNextError: This lane failed: the build would have, too.
+        """
+        parts = split_work(work)
+        if parts is None or not _has_room(work.inputs.weights.value):
+            return
+        cache, before, started = runner.cache, len(runner.cache.made), time.perf_counter()
+        own, other = parts
+        if _is_made(runner, work, own.forms | other.forms):
+            return
+        child = self._child or self._held.enter_context(start_child())
+        child.call(_make_there, work, other, cache.root, dict(runner.versions), consented())
         with _half_of_the_cores():
             work.make(runner, own)
         patience_s = max(_LEAST_PATIENCE_S, _PATIENCE * (time.perf_counter() - started))
@@ -123,10 +149,24 @@ def fill_cache(runner: Runner, work: Work) -> None:
             child.result(patience_s)
             for _ in runner.track((None,), "waiting for the graphs of the other process", 1)
         ]
-    if isinstance(found, IsolatedFailure):
-        _log.info("a process that makes graphs ahead failed: %s", found.reason)
-        found = []
-    cache.count_as_made([*cache.made[before:], *found])
+        if isinstance(found, IsolatedFailure):
+            _log.info("a process that makes graphs ahead failed: %s", found.reason)
+            found = []
+        cache.count_as_made([*cache.made[before:], *found])
+
+
+def _warm_up(by_roles: bool) -> None:
+    """Import what exporting and quantizing need: some seconds. A first export imports the most."""
+    import torch
+
+    from edge_convnext.core.sections import ExportConfig
+    from edge_convnext.stages.export import run_exporter
+    from edge_convnext.stages.quantize_nncf import import_nncf
+
+    torch.set_num_threads(1)
+    if not by_roles:  # those are placed without NNCF
+        import_nncf()
+    run_exporter(torch.nn.Linear(1, 1).eval(), torch.zeros(2, 1), ExportConfig())
 
 
 def _make_there(
@@ -202,9 +242,8 @@ def _cost_of(plans: Collection[Plan]) -> float:
     return sum(_DYNAMIC_PLAN if one.format == LITERT_FORMAT else _STATIC_PLAN for one in plans)
 
 
-def _has_room(work: Work) -> bool:
+def _has_room(weights: Weights) -> bool:
     """Whether a second process has a core and the memory for it."""
-    weights = work.inputs.weights.value
     needed = _FREE_BYTES + _COPIES * weights.path.stat().st_size
     free = free_memory_bytes()
     return usable_cores() > 1 and (free is None or free >= needed)

@@ -11,48 +11,37 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_convnext.build.parity import (
+    ANY_RUNTIME,
+    Logits,
+    logits_of,
+    onnx_logits,
+    parity_result,
+)
 from edge_convnext.core.artifacts import CpuRuntimeName, OnnxModel, Weights
 from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.cache_entries import Entry
-from edge_convnext.core.errors import ExportError, RefusedGraphError
-from edge_convnext.core.metrics import compare_logits
+from edge_convnext.core.errors import RefusedGraphError
+from edge_convnext.core.files import sha256_file
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Images, Stage, Step, as_step
 from edge_convnext.data.preprocess import PIXELS
-from edge_convnext.measure.accuracy import predict
 from edge_convnext.networks.family import family_of
-from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.lint import LintTarget, lint
-from edge_convnext.runtimes.load import load_runtime, package_of
-from edge_convnext.runtimes.pytorch import TorchRuntime
-from edge_convnext.runtimes.reference import load_reference
+from edge_convnext.runtimes.load import package_of
 
-if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import FormName
+__all__ = ["Runner", "judge_lint", "lint_result"]
 
-__all__ = [
-    "Logits",
-    "Runner",
-    "judge_lint",
-    "lint_result",
-    "logits_of",
-    "onnx_logits",
-    "parity_result",
-    "torch_logits",
-]
-
-Logits: TypeAlias = NDArray[np.float32]
 _EVALUATE = Stage("evaluate", 2, ("pillow", "numpy"))
 _LOGITS = "logits.npy"
-_ANY: CpuRuntimeName = "onnxruntime"  # it loads every ONNX graph
 
 
 class Runner:
@@ -72,12 +61,13 @@ class Runner:
         self.recipe = recipe
         self.versions = versions
         self.track = track
-        self._references: dict[tuple[Path, str], Logits] = {}  # by weights and images
+        # By the file, the images and the runtime.
+        self._known: dict[tuple[str, str, str], Logits] = {}
 
     def with_recipe(self, recipe: Recipe) -> Runner:
         """A runner with the same cache and tools for another recipe."""
         other = Runner(self.cache, recipe, self.versions, self.track)
-        other._references = self._references
+        other._known = self._known
         return other
 
     def rounding_to_nearest(self) -> Runner:
@@ -123,7 +113,7 @@ class Runner:
         exact: bool = True,
         lint_for: Sequence[LintTarget] = (),
         targets: Sequence[LintTarget] = (),
-        runtime: CpuRuntimeName = _ANY,
+        runtime: CpuRuntimeName = ANY_RUNTIME,
     ) -> Step[OnnxModel]:
         """Run a stage that makes a graph, and compare its logits with those of a reference.
 
@@ -155,7 +145,7 @@ class Runner:
                 isinstance(compare_with, Weights)
                 and family_of(compare_with).source_graph(compare_with) is not None
             )
-            found = onnx_logits(folder / file, shown, runtime)
+            found = self._onnx_logits(folder / file, samples, shown, runtime)
             parity = parity_result(expected, found, limit, own, stage.name)
             findings = {target: lint_result(folder / file, target) for target in lint_for}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
@@ -180,11 +170,24 @@ class Runner:
             shown: The same, loaded.
         """
         if isinstance(model, OnnxModel):
-            return logits_of(model, shown)
-        key = (model.path, samples.digest)
-        if key not in self._references:
-            self._references[key] = logits_of(model, shown)
-        return self._references[key]
+            return self._onnx_logits(model.path, samples, shown)
+        key = (str(model.path), samples.digest, "")
+        if key not in self._known:
+            self._known[key] = logits_of(model, shown)
+        return self._known[key]
+
+    def _onnx_logits(
+        self,
+        path: Path,
+        samples: Images,
+        shown: Sequence[NDArray[np.float32]],
+        runtime: CpuRuntimeName = ANY_RUNTIME,
+    ) -> Logits:
+        """`onnx_logits`, once for each graph: a stage's output is the next one's reference."""
+        key = (sha256_file(path), samples.digest, runtime)
+        if key not in self._known:
+            self._known[key] = onnx_logits(path, shown, runtime)
+        return self._known[key]
 
     def logits(
         self,
@@ -268,58 +271,3 @@ def judge_lint(findings: Mapping[str, Any], targets: Sequence[LintTarget]) -> st
         for rule, count in findings[target]["warnings"].items()
     ]
     return f"lint: {', '.join(warnings)}" if warnings else None
-
-
-def parity_result(
-    reference: Logits,
-    candidate: Logits,
-    limit: float | None = None,
-    own_graph: bool = False,
-    stage: str = "build",
-) -> dict[str, Any]:
-    """Compare two stages' logits; `limit` bounds the largest error over the largest logit.
-
-    Args:
-        reference: Logits of the model as it came.
-        candidate: Logits of the graph.
-        limit: Largest error that is accepted; None: any.
-        own_graph: True where the model came as an ONNX file, for the advice in the message.
-        stage: Name of the stage that made the graph, for the message.
-
-    Raises:
-        ExportError: The logits are further apart than `limit`.
-    """
-    parity = compare_logits(reference, candidate)
-    most = np.inf if limit is None else limit * float(np.abs(reference).max())
-    within = limit is None or parity.max_abs_err <= most
-    if not within:  # NaN is not within it either
-        remedy = "export the ONNX file again at opset 20, or " if own_graph else ""
-        raise ExportError(
-            f"{stage}: the logits differ from the model's by up to {parity.max_abs_err:.3g} on "
-            f"{parity.n_images} real images, and at most {most:.3g} is accepted; {remedy}report it "
-            "with `edge-convnext doctor --json`"
-        )
-    return {"parity": asdict(parity)}
-
-
-def logits_of(model: OnnxModel | Weights, batches: Sequence[NDArray[np.float32]]) -> Logits:
-    """Run a graph in ONNX Runtime, or weights as they came: see `runtimes.reference`."""
-    if isinstance(model, OnnxModel):
-        return onnx_logits(model.path, batches)
-    return torch_logits(model, "raw", batches)
-
-
-def torch_logits(
-    weights: Weights, form: FormName, batches: Sequence[NDArray[np.float32]]
-) -> Logits:
-    """Run the network of one form in torch; of `raw` it is the reference, whatever runs that."""
-    if form == "raw":
-        return predict(load_reference(weights), batches)
-    return predict(TorchRuntime(family_of(weights).build(weights, form)), batches)
-
-
-def onnx_logits(
-    path: Path, batches: Sequence[NDArray[np.float32]], runtime: CpuRuntimeName = _ANY
-) -> Logits:
-    """Run a graph in ONNX Runtime, or in the one runtime that loads it."""
-    return predict(load_runtime(runtime, path, RuntimeOptions()), batches)

@@ -11,7 +11,7 @@ from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.float_forms import rival_forms
 from edge_convnext.build.graphs import Graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
-from edge_convnext.build.lanes import Work, fill_cache
+from edge_convnext.build.lanes import SecondLane, Work
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.build.slow_forms import list_slow_forms, tell_slow_forms
@@ -80,35 +80,62 @@ def prepare(
     """
     recipe, targets, runtimes = settle_recipe(recipe)
     runner = Runner(cache, recipe, versions, track)
-    inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_read)
-    recipe = _settle_batch(recipe, inputs)
-    runner = runner.with_recipe(recipe)
-    shown = _choose_samples(inputs)
-    samples, calibration = _choose_images(recipe, inputs, shown)
-    if fold_only:
-        folds = family_of_model(recipe.model).folds
-        folded = fold_step(runner, inputs.weights, samples) if folds else None
-        return Prepared(runner, inputs, targets, runtimes, samples, Graphs(folded), None)
+    with SecondLane() as lane:
+
+        def on_inputs(inputs: Inputs) -> None:
+            if on_read is not None:
+                on_read(inputs)
+            if not fold_only:
+                lane.get_ready(recipe, inputs.weights)
+
+        inputs = prepare_inputs(recipe, cache, versions, track, machine=machine, on_read=on_inputs)
+        runner = runner.with_recipe(_settle_batch(recipe, inputs))
+        shown = _choose_samples(inputs)
+        samples, calibration = _choose_images(runner.recipe, inputs, shown)
+        if fold_only:
+            folds = family_of_model(recipe.model).folds
+            folded = fold_step(runner, inputs.weights, samples) if folds else None
+            return Prepared(runner, inputs, targets, runtimes, samples, Graphs(folded), None)
+        work = _plan_work(
+            runner, inputs, targets, runtimes, shown, samples, calibration, machine, choose
+        )
+        runner = runner.with_recipe(work.recipe)
+        lane.fill_cache(runner, work)
+    graphs = work.make(runner)
+    training = work.training
+    unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
+    return Prepared(runner, work.inputs, targets, runtimes, samples, graphs, unrecovered)
+
+
+def _plan_work(
+    runner: Runner,
+    inputs: Inputs,
+    targets: tuple[TargetName, ...],
+    runtimes: tuple[CpuRuntimeName, ...],
+    shown: Sequence[Sample],
+    samples: Images,
+    calibration: Images | None,
+    machine: str | None,
+    choose: ChoosePlans | None,
+) -> Work:
+    """Choose the plans that nobody stated, and the forms that are worth making."""
+    recipe = runner.recipe
     training = _choose_training(recipe, inputs, shown)
     for_arm = needs_arm_plan(recipe, targets, runtimes)
     if not isinstance(training, Skipped) and not (runtimes or for_arm):
         reason = "only graphs for the CPU are fine-tuned, and cpu is not among the targets"
         training = Skipped(recover.STAGE, reason)
     chosen = choose(runner, inputs, runtimes, samples) if choose else Chosen(recipe)
-    runner = runner.with_recipe(chosen.recipe)
     rivals = rival_forms(chosen.recipe, runtimes)
-    slow = list_slow_forms(runner, inputs.info, rivals, runtimes, machine) if machine else ()
+    own = runner.with_recipe(chosen.recipe)
+    slow = list_slow_forms(own, inputs.info, rivals, runtimes, machine) if machine else ()
     told = [tell_slow_forms(slow)] if slow else []
     inputs = replace(inputs, notes=(*inputs.notes, *chosen.notes, *told))
-    work = Work(
+    return Work(
         chosen.recipe, inputs, targets, runtimes, tuple(shown), samples, calibration, training,
         begun=chosen.begun, without=tuple(one.form for one in slow),
         for_arm=needs_arm_plan(chosen.recipe, targets, runtimes),
     )  # fmt: skip
-    fill_cache(runner, work)
-    graphs = work.make(runner)
-    unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
-    return Prepared(runner, inputs, targets, runtimes, samples, graphs, unrecovered)
 
 
 def _why_untrained(graphs: Graphs) -> str | None:

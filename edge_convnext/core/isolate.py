@@ -8,6 +8,7 @@ passed as pickles through a private scratch folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import signal
@@ -24,12 +25,12 @@ from edge_convnext.core.scratch import scratch_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["Child", "IsolatedFailure", "end_children", "run_isolated", "start_isolated"]
+__all__ = ["Child", "IsolatedFailure", "end_children", "run_isolated", "start_child"]
 
 T = TypeVar("T")
 
 _REASON_CHARS = 400
-_CALL, _RESULT, _OUTPUT = "call.pickle", "result.pickle", "output.txt"
+_READY, _CALL, _RESULT, _OUTPUT = "ready.pickle", "call.pickle", "result.pickle", "output.txt"
 # `-c` puts the working folder first on sys.path; the parent's own path replaces it before
 # anything is imported, so that a stray file beside the user can't shadow a module.
 _BOOTSTRAP = (
@@ -49,12 +50,37 @@ class IsolatedFailure:
     crashed: bool = False  # it died before it had a result, and was not ended by us
 
 
-@dataclass(frozen=True)
 class Child:
-    """A call that runs in a child process; see `start_isolated`."""
+    """A child process that runs one call, and may get ready for it before it is known.
 
-    _process: subprocess.Popen[bytes]
-    _folder: Path
+    Its output is not shown; its last line is quoted when it dies.
+    """
+
+    def __init__(self, folder: Path, warm_up: Callable[[], None] | None = None) -> None:
+        self._folder = folder
+        (folder / _READY).write_bytes(pickle.dumps(warm_up))
+        command = [sys.executable, "-c", _BOOTSTRAP, str(folder), str(os.getpid()), *sys.path]
+        with (folder / _OUTPUT).open("wb") as output:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        _running.add(self._process)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Begin `function(*arguments)`, once.
+
+        Args:
+            function: A module-level function of an importable module (not `__main__`).
+            arguments: Picklable positional arguments.
+        """
+        (self._folder / _CALL).write_bytes(pickle.dumps((function, arguments)))
+        assert self._process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # it is gone: `result` says so
+            self._process.stdin.close()  # it waits for this
 
     def result(self, timeout_s: float) -> Any | IsolatedFailure:
         """Wait for the call's result; see `run_isolated`.
@@ -65,50 +91,46 @@ class Child:
         try:
             status = self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
-            _end(self._process)
+            self.end()
             return IsolatedFailure(f"still running after {timeout_s:g} s, so it was ended")
-        _end(self._process)  # what it started may still run
+        self.end()  # what it started may still run
         return _read_result(self._folder, status)
+
+    def end(self) -> None:
+        """Kill the child, if it still runs, and all that it started."""
+        if self._process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+        _end(self._process)
+        _running.discard(self._process)
 
 
 @contextmanager
-def start_isolated(function: Callable[..., Any], *arguments: Any) -> Iterator[Child]:
-    """Begin `function(*arguments)` in a fresh child process, and go on meanwhile.
+def start_child(warm_up: Callable[[], None] | None = None) -> Iterator[Child]:
+    """Start a child process that waits for its call.
 
-    The child's output is not shown; its last line is quoted when it dies. The child and all
-    processes that it started are gone at the end of the block. On Linux the child also dies with
-    this process, even if that is killed.
+    The child and all processes that it started are gone at the end of the block. On Linux the
+    child also dies with this process, even if that is killed.
 
     Args:
-        function: A module-level function of an importable module (not `__main__`).
-        arguments: Picklable positional arguments.
+        warm_up: A module-level function of an importable module that the child runs while it
+            waits, such as one that imports what the call will need. Its errors are ignored.
 
     Yields:
-        The child, which is asked for the result.
+        The child, which is given the call and asked for the result.
     """
     with scratch_folder() as folder:
-        (folder / _CALL).write_bytes(pickle.dumps((function, arguments)))
-        command = [sys.executable, "-c", _BOOTSTRAP, str(folder), str(os.getpid()), *sys.path]
-        with (folder / _OUTPUT).open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        _running.add(process)
+        child = Child(folder, warm_up)
         try:
-            yield Child(process, folder)
+            yield child
         finally:
-            _end(process)
-            _running.discard(process)
+            child.end()
 
 
 def run_isolated(
     function: Callable[..., T], arguments: tuple[Any, ...], timeout_s: float
 ) -> T | IsolatedFailure:
-    """Call `function(*arguments)` in a fresh child process, and wait: see `start_isolated`.
+    """Call `function(*arguments)` in a fresh child process, and wait: see `start_child`.
 
     Args:
         function: A module-level function of an importable module (not `__main__`).
@@ -119,7 +141,8 @@ def run_isolated(
         The function's picklable result; or the failure, when it raised, crashed, was killed or
         ran out of time.
     """
-    with start_isolated(function, *arguments) as child:
+    with start_child() as child:
+        child.call(function, *arguments)
         return cast("T | IsolatedFailure", child.result(timeout_s))
 
 
@@ -171,6 +194,15 @@ def _serve(scratch: str, parent: int) -> None:
     """The child's side: load the call, run it, leave the outcome."""
     _die_with(parent)
     folder = Path(scratch)
+    with contextlib.suppress(Exception):  # the call itself will say what is wrong
+        warm_up = pickle.loads((folder / _READY).read_bytes())
+        if warm_up is not None:
+            warm_up()
+    sys.stdin.buffer.read()  # until the parent has written the call, or is gone
+    if not (folder / _CALL).is_file():
+        os._exit(1)
+    # From here on it reads nothing, as a program without a terminal.
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     try:
         function, arguments = pickle.loads((folder / _CALL).read_bytes())
         data = pickle.dumps(function(*arguments))

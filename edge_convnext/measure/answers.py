@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +15,7 @@ from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.measure.alternatives import Way
 from edge_convnext.runtimes.reference import load_reference
 
-__all__ = ["Answer", "answer_with_torch", "labels_of", "sample_images"]
+__all__ = ["Answer", "answer_with_torch", "labels_of", "remembering", "sample_images"]
 
 # Returns int64[N], the class of each image's largest logit. The images are prepared in the given
 # way, or, for None, with the model's own preprocessing.
@@ -37,28 +36,39 @@ def labels_of(images: ImageSet) -> NDArray[np.int64]:
     return np.array([sample.label for sample in images.samples], dtype=np.int64)
 
 
+def remembering(answer: Answer) -> Answer:
+    """Answers that are asked for once: each image's is kept, by the way it was prepared."""
+    known: dict[Way | None, dict[str, int]] = {}  # by SHA-256 of the image
+
+    def remembered(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
+        found = known.setdefault(way, {})
+        unknown = {one.sha256: one for one in images.samples if one.sha256 not in found}
+        if unknown:
+            fresh = answer(ImageSet(tuple(unknown.values()), images.classes), way)
+            found.update(zip(unknown, fresh.tolist(), strict=True))
+        return np.array([found[one.sha256] for one in images.samples], np.int64)
+
+    return remembered
+
+
 def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answer:
     """Answers of a float model in torch, loaded when first needed; each image's answer is kept."""
-    known: dict[Way, dict[str, int]] = {}  # by SHA-256 of the image
     loaded: list[Callable[[NDArray[np.float32]], NDArray[np.float32]]] = []
 
     def answer(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
         if not loaded:
             loaded.append(load_reference(weights, threads).infer)
-        preprocess, swapped = way = way or (weights.info.preprocess, False)
-        found = known.setdefault(way, {})
-        unknown = {one.sha256: one for one in images.samples if one.sha256 not in found}
-        samples = tuple(unknown.values())
-        answers = [
-            loaded[0](np.ascontiguousarray(one[:, ::-1]) if swapped else one).argmax(axis=1)
-            for one in _decoded_first(samples, preprocess, batch, weights.info.in_channels)
-        ]
-        found.update(
-            zip(unknown, chain.from_iterable(one.tolist() for one in answers), strict=True)
+        preprocess, swapped = way or (weights.info.preprocess, False)
+        return np.concatenate(
+            [
+                loaded[0](np.ascontiguousarray(one[:, ::-1]) if swapped else one).argmax(axis=1)
+                for one in _decoded_first(
+                    images.samples, preprocess, batch, weights.info.in_channels
+                )
+            ]
         )
-        return np.array([found[one.sha256] for one in images.samples], np.int64)
 
-    return answer
+    return remembering(answer)
 
 
 def _decoded_first(

@@ -37,7 +37,15 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-__all__ = ["BY_ROLE", "INPUT_NAME", "OUTPUT_NAME", "OWN_GRAPH", "STAGE", "export_onnx"]
+__all__ = [
+    "BY_ROLE",
+    "INPUT_NAME",
+    "OUTPUT_NAME",
+    "OWN_GRAPH",
+    "STAGE",
+    "export_onnx",
+    "run_exporter",
+]
 
 # Relative to the largest logit: rounding causes 1e-6, a structural error 1e-2 or more.
 STAGE = Stage("export", 3, ("torch", "onnx", "onnxscript", "onnxruntime"), max_error=1e-3)
@@ -114,7 +122,7 @@ def export_onnx(
     rows = 2 if config.batch == "dynamic" else config.batch
     sample = torch.zeros(rows, weights.info.in_channels, *sides)
     with _written_plainly(by_role=family.parts.by_role):
-        proto = _run_exporter(network, sample, config)
+        proto = run_exporter(network, sample, config)
     _check_opset(proto, config.opset)
     name_by_modules(proto, wrapped=halved)
     if family.parts.by_role:  # the folds of others are their own
@@ -137,9 +145,20 @@ def _written_plainly(*, by_role: bool) -> contextlib.AbstractContextManager[obje
 _FIRST_TORCH = (2, 10)  # as in pyproject.toml; the exporter of 2.9 fails on all these networks
 
 
-def _run_exporter(
+def run_exporter(
     network: torch.nn.Module, sample: torch.Tensor, config: ExportConfig
 ) -> onnx.ModelProto:
+    """Run torch's exporter on a module of one input and one output.
+
+    Args:
+        network: Module in evaluation mode.
+        sample: Input of it, [N, ...]; the graph takes any N where the batch is dynamic.
+        config: Opset and batch.
+
+    Raises:
+        ExportError: The exporter failed.
+        MissingDependencyError: onnxscript is not installed.
+    """
     import torch
 
     dynamic = {0: torch.export.Dim("batch", min=1, max=MAX_BATCH)}
