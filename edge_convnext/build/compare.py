@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["evaluate_options"]
 
 _REFERENCE = "torch"  # whatever runs it: no candidate has this name
-_INFERENCES_PER_TURN = 8
+_TURN = 128  # images
 
 
 def evaluate_options(
@@ -108,8 +108,8 @@ def _infer_all(
     """Decode each batch once and give it to every runtime."""
     found: dict[str, Logits] = {}  # 4 bytes for each image, class and runtime
     start = 0
-    # Several inferences per turn, so that one runtime's threads sleep before the next one starts.
-    decoded = batch * _INFERENCES_PER_TURN
+    # Many inferences per turn, so that one runtime's threads sleep before the next one starts.
+    decoded = batch * max(1, _TURN // batch)
     batches = iter_batches(images.samples, info.preprocess, decoded, info.in_channels)
     for part in track(batches, what, -(-len(images) // decoded)):
         for name, runtime in runtimes.items():

@@ -17,6 +17,7 @@ from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
     choose_option,
+    list_contested,
     list_finalists,
     list_left,
     list_rivals,
@@ -132,6 +133,10 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
         judged = timings.judged.names if timings.judged else ()
         return [one for one in entered if one in near or one in reference or one.name in judged]
 
+    def contested(timings: BenchmarkResult) -> list[Candidate]:
+        near = list_left(recipe, entered, timings, batch)
+        return list_contested(recipe, near, timings, batch)
+
     images = np.concatenate(prepared.samples.load())
     if not recipe.benchmark.wait_quiet_min:
         tell_load(prepared.runner.track, "--wait-quiet MINUTES waits for a quiet machine")
@@ -140,8 +145,10 @@ def race_entrants(prepared: Prepared, entrants: Entrants, evaluator: Evaluator) 
     if recipe.benchmark.scope == "decision":
         alone = recipe.benchmark.model_copy(update={"batches": (batch,)})
         recipe = recipe.model_copy(update={"benchmark": alone})
-        return race(entered, images, recipe, finalists, track, measure_memory=False)
-    return race(entered, images, recipe, finalists, track, left)
+        return race(
+            entered, images, recipe, finalists, track, None, contested, measure_memory=False
+        )
+    return race(entered, images, recipe, finalists, track, left, contested)
 
 
 def choose_entrants(

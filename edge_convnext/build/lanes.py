@@ -47,9 +47,9 @@ _log = logging.getLogger(__name__)
 
 # Costs in units of one float form (3 to 5 s for atto), from the times of a build.
 _FORM = 1.0
-_STATIC_PLAN = 2.5  # equalizing and choosing the ranges
-_DYNAMIC_PLAN = 1.3  # no ranges are searched
-_START = 1.3  # of the child: its imports
+_STATIC_PLAN = 2.9  # equalizing and choosing the ranges
+_DYNAMIC_PLAN = 0.8  # no ranges are searched
+_START = 0.3  # of the child, whose imports are mostly done
 _LEAST_GAIN = 1.5
 _FREE_BYTES = 3 << 30  # torch and its exporter a second time
 _COPIES = 12  # of the weights that a lane may hold

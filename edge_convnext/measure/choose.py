@@ -6,6 +6,7 @@ Choices read the rounds that choose (`selecting_ms`), never those that judge.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from edge_convnext.measure.speed import in_the_running, speedup
@@ -25,6 +26,7 @@ __all__ = [
     "choose_each",
     "choose_float",
     "choose_option",
+    "list_contested",
     "list_finalists",
     "list_left",
     "list_rivals",
@@ -195,6 +197,30 @@ def list_left(
         most_ms = _LEFT * min(times)
         left += [one for one, ms in zip(group, times, strict=True) if ms <= most_ms]
     return left
+
+
+def list_contested(
+    recipe: Recipe, left: Sequence[Candidate], timings: BenchmarkResult, batch: int
+) -> list[Candidate]:
+    """List the candidates that further rounds may choose or pass over, of those that are left.
+
+    Args:
+        recipe: Recipe of the build.
+        left: Candidates from `list_left`.
+        timings: Times of the first rounds.
+        batch: Images per inference.
+
+    Returns:
+        Floats, if there are several; those of the requested precision of a runtime that has
+        several left, or up to 1.3 times as slow as the fastest of all runtimes.
+    """
+    built = [one for one in left if one.model.precision == recipe.precision != "fp32"]
+    floats = [one for one in left if one not in built]
+    times = {one.name: timings.selecting_ms(one.name, batch) for one in built}
+    most_ms = _LEFT * min(times.values(), default=0.0)
+    runtimes = Counter(one.runtime for one in built)
+    close = [one for one in built if runtimes[one.runtime] > 1 or times[one.name] <= most_ms]
+    return [*(floats if len(floats) > 1 else ()), *(close if len(close) > 1 else ())]
 
 
 def _planned_float(

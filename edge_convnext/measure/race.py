@@ -46,6 +46,7 @@ def race(
     list_finalists: Callable[[BenchmarkResult], Sequence[Candidate]],
     track: Track,
     list_left: Callable[[BenchmarkResult], Sequence[Candidate]] | None = None,
+    list_contested: Callable[[BenchmarkResult], Sequence[Candidate]] | None = None,
     *,
     measure_memory: bool = True,
 ) -> Race:
@@ -59,6 +60,8 @@ def race(
         track: Shows the rounds.
         list_left: Chooses, from the rounds at the smallest batch size, the candidates to time at
             the other sizes and to measure the memory of; None takes all.
+        list_contested: Chooses, from the first six rounds at the smallest batch size, the
+            candidates that the other rounds are for; None takes all.
         measure_memory: False measures no memory at all.
 
     Raises:
@@ -66,7 +69,7 @@ def race(
     """
     once = partial(
         _race_once, _distinct(candidates), images, recipe, list_finalists, track, list_left,
-        measure_memory,
+        list_contested, measure_memory,
     )  # fmt: skip
     return race_in_quiet(once, recipe.benchmark.wait_quiet_min, _other_load_pct, track)
 
@@ -78,13 +81,14 @@ def _race_once(
     list_finalists: Callable[[BenchmarkResult], Sequence[Candidate]],
     track: Track,
     list_left: Callable[[BenchmarkResult], Sequence[Candidate]] | None,
+    list_contested: Callable[[BenchmarkResult], Sequence[Candidate]] | None,
     measure_memory: bool,
 ) -> Race:
     config, seed = recipe.benchmark, recipe.seed
     first = config if list_left is None else _at(config, min(config.batches))
     started = time.perf_counter()
     at_once = measure_memory and list_left is None
-    narrow = None if list_left is None else partial(_names, list_left)
+    narrow = None if list_contested is None else partial(_names, list_contested)
     timings = benchmark(
         candidates, images, first, seed, track, measure_memory=at_once, narrow=narrow
     )
