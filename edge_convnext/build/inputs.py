@@ -226,7 +226,7 @@ def _answers(
         answers: NDArray[np.int64] = logits.argmax(axis=1).astype(np.int64)
         return answers
 
-    once = remembering(run)
+    once = remembering(run, weights.value.info.preprocess)
     return lambda images, way: (otherwise if way is not None and way[1] else once)(images, way)
 
 

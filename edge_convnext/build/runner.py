@@ -145,7 +145,7 @@ class Runner:
                 isinstance(compare_with, Weights)
                 and family_of(compare_with).source_graph(compare_with) is not None
             )
-            found = self._onnx_logits(folder / file, samples, shown, runtime)
+            found = self.logits_in(runtime, folder / file, samples)
             parity = parity_result(expected, found, limit, own, stage.name)
             findings = {target: lint_result(folder / file, target) for target in lint_for}
             return {**parity, "quantized_ops": made.quantized_ops, "lint": findings}
@@ -170,23 +170,23 @@ class Runner:
             shown: The same, loaded.
         """
         if isinstance(model, OnnxModel):
-            return self._onnx_logits(model.path, samples, shown)
+            return self.logits_in(ANY_RUNTIME, model.path, samples)
         key = (str(model.path), samples.digest, "")
         if key not in self._known:
             self._known[key] = logits_of(model, shown)
         return self._known[key]
 
-    def _onnx_logits(
-        self,
-        path: Path,
-        samples: Images,
-        shown: Sequence[NDArray[np.float32]],
-        runtime: CpuRuntimeName = ANY_RUNTIME,
-    ) -> Logits:
-        """`onnx_logits`, once for each graph: a stage's output is the next one's reference."""
+    def logits_in(self, runtime: CpuRuntimeName, path: Path, samples: Images) -> Logits:
+        """Logits of a graph in a runtime, once for each: its stage's, and the next one's reference.
+
+        Args:
+            runtime: Runtime to load it in, at its defaults.
+            path: Graph.
+            samples: Images to run on.
+        """
         key = (sha256_file(path), samples.digest, runtime)
         if key not in self._known:
-            self._known[key] = onnx_logits(path, shown, runtime)
+            self._known[key] = onnx_logits(path, samples.load(), runtime)
         return self._known[key]
 
     def logits(

@@ -7,7 +7,6 @@ decide it are kept by digest, as those of the evaluation are: a second build inf
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -16,7 +15,6 @@ from edge_convnext.build.parity import Logits
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.errors import InferenceError
-from edge_convnext.core.quotas import usable_cores
 from edge_convnext.measure.accuracy import predict
 from edge_convnext.measure.candidates import Candidate, load_candidate
 from edge_convnext.measure.in_runtime import InRuntime, compare_in_runtime
@@ -70,25 +68,19 @@ class Sieve:
 
     def __call__(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Those that are right; `refused` has the others."""
-        track = self._prepared.runner.track
-        # Those of one float graph one after the other: they are held to the same logits.
-        groups: dict[str, list[Candidate]] = {}
-        for one in candidates:
-            groups.setdefault(_floating(self._made(one), one).digest, []).append(one)
-        with ThreadPoolExecutor(min(2, usable_cores())) as pool:
-            judged = pool.map(lambda group: [self._judge(one) for one in group], groups.values())
-            rulings = list(track(judged, "checking each where it runs", len(groups)))
-        found = {ruling.candidate.name: ruling for group in rulings for ruling in group}
-        ordered = [found[one.name] for one in candidates]
-        self.refused += [one for one in ordered if one.wrong is not None]
-        return [one.candidate for one in ordered if one.wrong is None]
-
-    def _judge(self, one: Candidate) -> Ruling:
-        made = self._made(one)
-        return check_in_runtime(
-            self._prepared.runner, one, _floating(made, one), self._prepared.samples,
-            self._machine, portable=made.stands_for,
-        )  # fmt: skip
+        runner, images = self._prepared.runner, self._prepared.samples
+        kept = []
+        shown = runner.track(candidates, "checking each where it runs", len(candidates))
+        for one in shown:
+            made = self._made(one)
+            found = check_in_runtime(
+                runner, one, _floating(made, one), images, self._machine, portable=made.stands_for
+            )
+            if found.wrong is None:
+                kept.append(one)
+            else:
+                self.refused.append(found)
+        return kept
 
     @property
     def unfit_floats(self) -> list[Candidate]:
@@ -201,6 +193,8 @@ def _logits(runner: Runner, images: Images, machine: str, one: Candidate) -> Log
     }
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:
+        if one.runtime == _ELSEWHERE and not one.settings:  # its stage has run it so already
+            return {name: runner.logits_in(_ELSEWHERE, one.model.path, images) for name in names}
         runtime = load_candidate(one, batch, threads)
         return {name: predict(runtime, images.load()) for name in names}
 

@@ -36,12 +36,17 @@ def labels_of(images: ImageSet) -> NDArray[np.int64]:
     return np.array([sample.label for sample in images.samples], dtype=np.int64)
 
 
-def remembering(answer: Answer) -> Answer:
-    """Answers that are asked for once: each image's is kept, by the way it was prepared."""
-    known: dict[Way | None, dict[str, int]] = {}  # by SHA-256 of the image
+def remembering(answer: Answer, preprocess: Preprocess) -> Answer:
+    """Answers that are asked for once: each image's is kept, by the way it was prepared.
+
+    Args:
+        answer: What answers.
+        preprocess: The model's own preprocessing.
+    """
+    known: dict[Way, dict[str, int]] = {}  # by SHA-256 of the image
 
     def remembered(images: ImageSet, way: Way | None) -> NDArray[np.int64]:
-        found = known.setdefault(way, {})
+        found = known.setdefault(way or (preprocess, False), {})
         unknown = {one.sha256: one for one in images.samples if one.sha256 not in found}
         if unknown:
             fresh = answer(ImageSet(tuple(unknown.values()), images.classes), way)
@@ -68,7 +73,7 @@ def answer_with_torch(weights: Weights, batch: int, threads: int | None) -> Answ
             ]
         )
 
-    return remembering(answer)
+    return remembering(answer, weights.info.preprocess)
 
 
 def _decoded_first(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edge_convnext.graph.affine import make_grid, round_weight
+from edge_convnext.graph.products import multiply
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def choose_factors(
     ]
     if isinstance(alpha, str):
         candidates.insert(0, signs)
-    expected = seen.rows @ weight
+    expected = multiply(seen.rows, weight)
     errors = [_error(weight, repeats, seen, expected, factors, kind) for factors in candidates]
     best = candidates[int(np.argmin(errors))]
     return None if np.all(best == 1.0) else best
@@ -138,11 +139,10 @@ def _error(
     # One scale per output of the reader; all rows of a patch share it.
     scaled_weight = (weight * factors[:, None]).reshape(len(factors) * repeats, -1)
     rounded_weight = round_weight(scaled_weight).reshape(weight.shape)
-    product = np.empty_like(expected)
     errors = []
     for room in _ROOM:
         rounded_rows = make_grid(room * low, room * high, grid).round(scaled_rows)
-        np.matmul(rounded_rows, rounded_weight, out=product)
+        product = multiply(rounded_rows, rounded_weight)
         product -= expected
         errors.append(np.einsum("ij,ij->i", product, product).sum(dtype=np.float64))
     return float(min(errors)) / expected.size

@@ -78,7 +78,7 @@ def test_one_batch_size_decides_and_at_the_others_runs_what_it_leaves(calls):
     assert judged[0] == [A]
     assert left_of == [("judged", [1, 1, 1])]
     assert memory == ("memory", [C, A])
-    assert (second[0], second[2].batches, second[2].rounds) == ([C, A], (8,), 10)
+    assert (second[0], second[2].batches, second[2].rounds) == ([C, A], (8,), 6)
     assert (first[2].warmup, second[2].warmup) == (3, 1)
     assert calls.memory == [False, False]
     narrow, none = calls.narrowed
