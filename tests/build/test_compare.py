@@ -96,7 +96,8 @@ def asked(monkeypatch):
     return seen
 
 
-def test_logits_stand_in_the_order_of_the_images_whatever_the_batches(tmp_path, asked):
+def test_logits_stand_in_the_order_of_the_images_whatever_the_batches(tmp_path, asked, monkeypatch):
+    monkeypatch.setattr(measure, "_TURN", 25)
     images, steps = grey_images(tmp_path, 53), Fake()
     found = evaluate_options([FLOAT, INT8], WEIGHTS, images, steps, "this machine")
     for predictions in (found.reference, found.options[FLOAT.name], found.options[INT8.name]):
@@ -106,7 +107,7 @@ def test_logits_stand_in_the_order_of_the_images_whatever_the_batches(tmp_path, 
         assert predictions.labels.dtype == np.int64
         assert predictions.sha256s == tuple(f"hash {index}" for index in range(53))
     assert found.options.keys() == found.comparisons.keys() == {FLOAT.name, INT8.name}
-    # Three images a batch, eight batches a turn: 24, 24 and the 5 left.
+    # Turns of whole batches of three, of at most 25 images: 24, 24 and the 5 left.
     turns = [(24, 3, 4, 4), (24, 3, 4, 4), (5, 3, 4, 4)]
     assert asked == {"torch": turns, FLOAT.name: turns, INT8.name: turns}
     assert steps.shown == [("evaluating the float model and 2 candidates on 53 images", 3)]

@@ -120,6 +120,15 @@ def test_the_cpu_decides_whether_exact_products_are_tried_too(listed, monkeypatc
     assert asked == [True, False]
 
 
+def test_a_build_of_the_decision_alone_evaluates_the_floats_that_the_race_asks_for(listed):
+    quick = prepared()
+    scope = quick.runner.recipe.benchmark.model_copy(update={"scope": "decision"})
+    quick.runner.recipe = quick.runner.recipe.model_copy(update={"benchmark": scope})
+    evaluator = Evaluator()
+    evaluate_entrants(quick, evaluator)
+    assert evaluator.added == [["int8", "gpu"]]
+
+
 TOLD = ("track", "--wait-quiet MINUTES waits for a quiet machine")
 
 
@@ -132,9 +141,9 @@ def raced(monkeypatch):
 
     calls = Calls()
 
-    def race(candidates, images, recipe, finalists, track, left=None, measure_memory=True):
+    def race(candidates, images, recipe, finalists, track, left, contested, measure_memory=True):
         calls.append((candidates, len(images), finalists("timings"), track))
-        further.append((recipe.benchmark.batches, left, measure_memory))
+        further.append((recipe.benchmark.batches, left, contested, measure_memory))
         return "race"
 
     further = calls.further = []
@@ -224,7 +233,7 @@ def test_what_the_first_batch_size_leaves_goes_on_with_the_judged_and_the_refere
     entrants = Entrants([FLOAT, RIVAL, OTHER, INT8], [], [FLOAT, INT8], RAW)
     evaluator = Evaluator(known=[BF16])
     race_entrants(prepared(), entrants, evaluator)
-    ((batches, left, memory),) = raced.further
+    ((batches, left, contested, memory),) = raced.further
     assert (batches, memory) == ((8, 2), True)
     asked = []
     monkeypatch.setattr(module, "list_left", lambda *given: asked.append(given) or [INT8])
@@ -233,13 +242,17 @@ def test_what_the_first_batch_size_leaves_goes_on_with_the_judged_and_the_refere
     assert left(timings) == [OTHER, INT8, RAW]
     assert left(SimpleNamespace(judged=None)) == [INT8, RAW]
     assert asked[0][1:] == ([FLOAT, RIVAL, OTHER, INT8, RAW], timings, 2)
+    monkeypatch.setattr(module, "list_contested", lambda *given: given[1:])
+    assert contested(timings) == ([INT8], timings, 2)
 
 
 def test_a_build_of_the_decision_alone_races_one_batch_size_and_measures_no_memory(raced):
     quick = prepared()
     quick.runner.recipe = make_recipe({"benchmark": {"batches": [8, 2], "scope": "decision"}})
     race_entrants(quick, Entrants([FLOAT], [], [FLOAT], None), Evaluator(known=[BF16]))
-    assert raced.further == [((2,), None, False)]
+    ((batches, left, contested, memory),) = raced.further
+    assert (batches, left, memory) == ((2,), None, False)
+    assert contested is not None
 
 
 @pytest.fixture

@@ -247,3 +247,16 @@ def test_a_folder_that_cannot_be_a_cache_is_named(tmp_path):
 def test_the_environment_names_the_folder(tmp_path):
     assert default_cache_folder({"EDGE_CONVNEXT_CACHE": str(tmp_path)}) == tmp_path
     assert default_cache_folder({}).name == "edge-convnext"
+
+
+def test_what_a_run_made_ahead_counts_as_made_once(tmp_path):
+    ahead, here = Cache(tmp_path), Cache(tmp_path)
+    keys = [stage_key("a", number=number) for number in range(2)]
+    for key in keys:
+        ahead.run("a", key, lambda folder: {})
+    assert ahead.made == [tmp_path / "a" / key for key in keys]
+    here.count_as_made(ahead.made[:1])
+    found = [here.run("a", key, lambda folder: {}) for key in (*keys, keys[0])]
+    assert [one.cached for one in found] == [False, True, True]
+    assert found[0].seconds == found[2].seconds
+    assert here.made == []

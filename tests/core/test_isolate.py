@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_convnext.core.errors import QuantizationError
-from edge_convnext.core.isolate import IsolatedFailure, run_isolated
+from edge_convnext.core.isolate import IsolatedFailure, run_isolated, start_child
 
 HERE = str(Path(__file__).parent)  # for children that import this file
 
@@ -194,3 +194,41 @@ def test_no_folder_of_the_user_s_is_removed_for_its_name(
     assert [path.name for path in tmp_path.iterdir()] == [name]
     assert thesis.read_text() == "years of work"
     assert (tmp_path / name / "notes.txt").read_text() == "mine"
+
+
+def note_ready() -> None:
+    Path("/proc/self/comm").write_text("ready")
+
+
+def own_name() -> str:
+    return Path("/proc/self/comm").read_text().strip()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names a process through /proc")
+def test_a_child_gets_ready_before_it_is_called_and_what_fails_then_fails_nothing():
+    with start_child(note_ready) as child:
+        child.call(own_name)
+        assert child.result(60) == "ready"
+    with start_child(segfault) as child:
+        child.call(double, 21)
+        assert child.result(60) == IsolatedFailure(
+            "crashed with SIGSEGV; it last said: about to crash", crashed=True
+        )
+    with start_child(fail_on_purpose) as child:
+        child.call(double, 21)
+        assert child.result(60) == 42
+
+
+def test_a_child_that_is_never_called_is_gone_after_the_block():
+    with start_child() as child:
+        pid = child._process.pid
+        assert is_alive(pid)
+    assert not is_alive(pid)
+
+
+def read_input() -> bytes:
+    return sys.stdin.buffer.read()
+
+
+def test_a_call_has_nothing_to_read():
+    assert run_isolated(read_input, (), 60) == b""

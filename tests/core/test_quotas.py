@@ -4,10 +4,12 @@ import os
 
 import pytest
 
+from edge_convnext.core import quotas
 from edge_convnext.core.quotas import (
     free_memory_bytes,
     read_cpu_quota,
     read_throttling,
+    sharing_cores,
     usable_cores,
 )
 from edge_convnext.devices.doctor import environment, examine
@@ -155,3 +157,14 @@ def test_free_memory_is_what_new_work_can_have(tmp_path):
     assert free_memory_bytes(tmp_path) == 2 << 20
     (tmp_path / "proc" / "meminfo").write_text("MemFree: 1 kB\n")
     assert free_memory_bytes(tmp_path) is None
+
+
+def test_processes_of_one_build_share_the_cores(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(5)), raising=False)
+    monkeypatch.setattr(quotas, "read_cpu_quota", lambda _: None)
+    with sharing_cores(2):
+        assert usable_cores() == 2
+        with sharing_cores(9):
+            assert usable_cores() == 1
+        assert usable_cores() == 2
+    assert usable_cores() == 5

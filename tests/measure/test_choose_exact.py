@@ -13,6 +13,7 @@ from edge_convnext.measure.choose import (
     choose_each,
     choose_float,
     choose_option,
+    list_contested,
     list_finalists,
     list_left,
     list_rivals,
@@ -183,6 +184,18 @@ def test_what_is_far_behind_is_left_out_floats_over_all_and_the_built_in_each_ru
     assert list_left(floats, [USUAL, PLAIN, RIVAL], times, 8) == [USUAL, PLAIN]
     times.rows = []
     assert list_left(RECIPE, options, times, 8) == []
+
+
+def test_further_rounds_are_for_what_they_may_choose_or_pass_over():
+    alone = option("conv", "int8", runtime="onnxruntime")
+    near = option("linear", "int8", runtime="litert")
+    times = Timings((USUAL, 2.0), (PLAIN, 2.6), (A, 1.0), (B, 1.2), (alone, 5.0), (near, 1.3))
+    left = [USUAL, PLAIN, A, B, alone, near]
+    assert list_contested(RECIPE, left, times, 8) == [USUAL, PLAIN, A, B, near]
+    # One float and one graph of each runtime, far from each other: nothing is left to choose.
+    assert list_contested(RECIPE, [USUAL, A, alone], times, 8) == []
+    floats = RECIPE.model_copy(update={"precision": "fp32"})
+    assert list_contested(floats, [USUAL, PLAIN], times, 8) == [USUAL, PLAIN]
 
 
 @pytest.fixture

@@ -1,0 +1,155 @@
+"""Two lanes: who makes which graphs, what counts as made, and what a child may not spoil."""
+
+import pickle
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS
+
+from edge_convnext.build import lanes
+from edge_convnext.build.lanes import SecondLane, Work, split_work
+from edge_convnext.build.lineage import Lineage
+from edge_convnext.core.cache import Cache
+from edge_convnext.core.isolate import IsolatedFailure
+from edge_convnext.core.progress import untracked
+from edge_convnext.core.step import Skipped, Step
+from edge_convnext.networks.plans import float_plan, plan_for
+from edge_convnext.stages import recover
+
+MODEL = Step(WEIGHTS, "done", 0.0, "digest of model")
+INPUTS = SimpleNamespace(weights=MODEL, info=INFO)
+ATTO = RECIPE.model_copy(update={"precision": "int8"})
+BOTH = ("onnxruntime", "openvino")
+
+
+def work(recipe=ATTO, runtimes=BOTH, targets=("cpu",), **named):
+    training = Skipped(recover.STAGE, "not asked for")
+    fields = {"calibration": CALIBRATION, **named}
+    return Work(recipe, INPUTS, targets, runtimes, (), SAMPLES, training=training, **fields)
+
+
+def test_every_form_is_in_one_lane_and_the_lanes_are_about_as_long():
+    own, other = split_work(work(targets=("cpu", "rtx")))
+    assert not own.forms & other.forms
+    assert {"raw", *(plan_for(ATTO, one).form for one in BOTH)} <= own.forms | other.forms
+    assert own.gpu != other.gpu
+    assert abs(own.cost - other.cost) < 2.0
+
+
+def test_what_is_begun_or_left_out_is_no_work():
+    whole = split_work(work())
+    slow = work(without=tuple(whole[0].forms | whole[1].forms))
+    assert split_work(slow) is None
+    forms = {plan_for(ATTO, one).form for one in BOTH}
+    begun = tuple(Lineage(float_plan(form, "fp32"), ()) for form in forms)
+    costs = [sum(part.cost for part in split_work(one)) for one in (work(begun=begun), work())]
+    assert costs[1] - costs[0] == pytest.approx(len(forms))
+
+
+@pytest.mark.parametrize(
+    "small",
+    [
+        work(runtimes=("onnxruntime",), recipe=ATTO.model_copy(
+            update={"benchmark": ATTO.benchmark.model_copy(update={"scope": "decision"})}
+        )),
+        work(runtimes=(), calibration=None),
+    ],
+)  # fmt: skip
+def test_one_form_or_none_is_not_worth_a_second_process(small):
+    assert split_work(small) is None
+
+
+class Lanes:
+    """Stands for the child and for making graphs: each leaves an entry in the cache."""
+
+    def __init__(self, tmp_path, monkeypatch):
+        self.cache = Cache(tmp_path)
+        self.made, self.called, self.ended, self.found = [], [], [], None
+        self.runner = SimpleNamespace(
+            cache=self.cache, recipe=ATTO, versions={"onnx": "1"}, track=untracked
+        )
+        monkeypatch.setattr(Work, "make", self.make)
+        monkeypatch.setattr(lanes, "start_child", self.start)
+        monkeypatch.setattr(lanes, "_has_room", lambda weights: self.room)
+        monkeypatch.setattr(lanes, "_is_made", lambda *_: self.is_made)
+        self.room, self.is_made = True, False
+
+    def make(self, runner, part=None):
+        cores = lanes.usable_cores()
+        self.made.append((part, cores))
+        runner.cache.run("own", "k", lambda folder: {})
+
+    def start(self, warm_up=None):
+        self.called.append(warm_up)
+        outer = self
+
+        class Child:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                outer.ended.append(True)
+
+            def call(self, function, *arguments):
+                outer.called.append((function, pickle.loads(pickle.dumps(arguments[1:3]))))
+
+            def result(self, timeout_s):
+                assert timeout_s >= 60
+                theirs = Cache(outer.cache.root)
+                theirs.run("theirs", "k", lambda folder: {})
+                return theirs.made if outer.found is None else outer.found
+
+        return Child()
+
+
+@pytest.fixture
+def two(tmp_path, monkeypatch):
+    monkeypatch.setattr("edge_convnext.core.quotas.read_cpu_quota", lambda _: None)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)), raising=False)
+    return Lanes(tmp_path, monkeypatch)
+
+
+def statuses(cache):
+    return [cache.run(stage, "k", lambda folder: {}).cached for stage in ("own", "theirs")]
+
+
+def test_both_lanes_fill_the_cache_and_all_of_it_counts_as_made_by_this_build(two):
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, work())
+    own, other = split_work(work())
+    assert two.made == [(own, 2)]  # with half of the cores
+    assert two.called == [None, (lanes._make_there, (other, two.cache.root))]
+    assert two.ended == [True]
+    assert statuses(two.cache) == [False, False]
+    assert statuses(two.cache) == [True, True]
+
+
+def test_what_the_child_did_not_make_is_left_to_the_build(two):
+    two.found = IsolatedFailure("out of memory")
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, work())
+    assert statuses(two.cache) == [False, True]
+
+
+@pytest.mark.parametrize(("room", "is_made"), [(False, False), (True, True)])
+def test_without_room_or_with_graphs_that_are_there_no_child_is_asked(two, room, is_made):
+    two.room, two.is_made = room, is_made
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, work())
+    assert (two.made, two.called) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("status", "precision", "starts"),
+    [("done", "int8", True), ("cached", "int8", False), ("done", "fp32", False)],
+)
+def test_a_child_gets_ready_where_the_weights_are_new(two, status, precision, starts):
+    with SecondLane() as lane:
+        recipe = ATTO.model_copy(update={"precision": precision})
+        lane.get_ready(recipe, replace(MODEL, status=status))
+        assert len(two.called) == starts
+        if starts:
+            lane.fill_cache(two.runner, work())
+            assert len(two.called) == 2  # the one that is ready is called
+    assert len(two.ended) == starts
