@@ -1,4 +1,6 @@
+import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.errors import DataError
 from edge_convnext.data.batches import (
     find_bad_images,
+    first_images,
+    image_batches,
     iter_batches,
     iter_each,
     iter_pixels,
@@ -90,3 +94,28 @@ def test_equal_bytes_are_looked_at_once_and_pixels_tell_images_apart(samples, br
     assert [name for name, one in looks.items() if one.flat] == ["flat"]
     assert list(find_bad_images([*samples, broken])) == ["b" * 64]
     assert not looks["b" * 64].reason.startswith(str(Path(broken.path)))
+
+
+INFO = SimpleNamespace(preprocess=PREPROCESS, in_channels=3)
+
+
+def test_images_are_decoded_once_and_another_process_decodes_them_itself(samples):
+    kept = image_batches(samples, INFO, 2)
+    loaded = kept.load()
+    assert [len(one) for one in loaded] == [2, 2, 2]  # the first fills up the last batch
+    assert kept.load() is loaded
+    sent = pickle.dumps(kept)
+    assert len(sent) < loaded[0].nbytes  # no pixels go with it
+    there = pickle.loads(sent)
+    assert (there.digest, there.count) == (kept.digest, 6)
+    for one, other in zip(there.load(), loaded, strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_the_first_images_are_whole_batches_under_another_digest(samples):
+    whole = image_batches(samples, INFO, 2)
+    few = first_images(whole, 3)
+    assert [len(one) for one in few.load()] == [2, 2]
+    assert np.array_equal(few.load()[1], whole.load()[1])
+    assert few.digest not in (whole.digest, first_images(whole, 4).digest)
+    assert first_images(whole, 6) is whole

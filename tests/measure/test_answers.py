@@ -10,7 +10,12 @@ from edge_convnext.core.files import sha256_file
 from edge_convnext.data.batches import iter_batches
 from edge_convnext.data.images import ImageSet, Sample
 from edge_convnext.measure import answers
-from edge_convnext.measure.answers import answer_with_torch, labels_of, sample_images
+from edge_convnext.measure.answers import (
+    answer_with_torch,
+    labels_of,
+    remembering,
+    sample_images,
+)
 from edge_convnext.networks.convnext.build import build_network, random_state
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes.pytorch import TorchRuntime
@@ -34,6 +39,25 @@ def test_labels_are_whole_numbers_in_the_order_of_the_images():
     found = labels_of(images(4))
     assert found.dtype == np.int64
     assert found.tolist() == [0, 1, 2, 3]
+
+
+def test_of_images_some_of_which_were_asked_for_only_the_others_are_run():
+    asked = []
+
+    def answer(some, way):
+        asked.append(([one.path.stem for one in some.samples], way))
+        return np.array([int(one.path.stem) for one in some.samples])
+
+    own = INFO.preprocess
+    told = remembering(answer, own)
+    whole = images(4)
+    first = ImageSet(whole.samples[1:3], whole.classes)
+    other = (replace(own, resize="shortest"), False)
+    assert told(first, None).tolist() == [1, 2]
+    assert told(whole, (own, False)).tolist() == [0, 1, 2, 3]  # its own way
+    assert told(first, other).tolist() == [1, 2]
+    assert told(whole, None).tolist() == [0, 1, 2, 3]
+    assert asked == [(["1", "2"], None), (["0", "3"], (own, False)), (["1", "2"], other)]
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_one_batch_size_decides_and_at_the_others_runs_what_it_leaves(calls):
         left_of.append((timings.judged, [row.batch for row in timings.rows]))
         return [C, A]
 
-    found = race([A, B, C], IMAGES, RECIPE, lambda _: [A], "track", left)
+    found = race([A, B, C], IMAGES, RECIPE, lambda _: [A], "track", left, lambda _: [C])
     first, judged, second, memory = calls.calls
     assert (first[0], first[2].batches, first[2].rounds) == ([A, B, C], (1,), 20)
     assert judged[0] == [A]
@@ -83,7 +83,7 @@ def test_one_batch_size_decides_and_at_the_others_runs_what_it_leaves(calls):
     assert calls.memory == [False, False]
     narrow, none = calls.narrowed
     assert none is None
-    assert narrow(SimpleNamespace(judged=None, rows=())) == {A.name, C.name}
+    assert narrow(SimpleNamespace(judged=None, rows=())) == {C.name}
     assert found.timings.timed_once == (B.name,)
     rows = [(row.artifact, row.batch) for row in found.timings.rows]
     assert rows == [(A.name, 1), (B.name, 1), (C.name, 1), (C.name, 8), (A.name, 8)]
