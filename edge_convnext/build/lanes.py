@@ -35,6 +35,7 @@ from edge_convnext.networks.plans import float_plan, list_gpu_plans
 if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.build.lineage import Lineage
+    from edge_convnext.build.parity import Logits
     from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Weights
     from edge_convnext.core.recipe import Recipe, TargetName
     from edge_convnext.core.step import Images, Step
@@ -49,7 +50,7 @@ _log = logging.getLogger(__name__)
 _FORM = 1.0
 _STATIC_PLAN = 2.9  # equalizing and choosing the ranges
 _DYNAMIC_PLAN = 0.8  # no ranges are searched
-_START = 0.3  # of the child, whose imports are mostly done
+_START = 0.8  # of the child, even where its imports are done
 _LEAST_GAIN = 1.5
 _FREE_BYTES = 3 << 30  # torch and its exporter a second time
 _COPIES = 12  # of the weights that a lane may hold
@@ -151,8 +152,9 @@ class SecondLane:
         ]
         if isinstance(found, IsolatedFailure):
             _log.info("a process that makes graphs ahead failed: %s", found.reason)
-            found = []
-        cache.count_as_made([*cache.made[before:], *found])
+            found = _Made([], {})
+        cache.count_as_made([*cache.made[before:], *found.folders])
+        runner.known |= found.logits
 
 
 def _warm_up(by_roles: bool) -> None:
@@ -169,17 +171,25 @@ def _warm_up(by_roles: bool) -> None:
     run_exporter(torch.nn.Linear(1, 1).eval(), torch.zeros(2, 1), ExportConfig())
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What the child made."""
+
+    folders: list[Path]  # of cache entries
+    logits: dict[tuple[str, str, str], Logits]  # see `Runner.known`
+
+
 def _make_there(
     work: Work, part: Part, root: Path, versions: Mapping[str, str], code: Collection[str]
-) -> list[Path]:
-    """The child's lane: return the folders of the cache entries that it made."""
+) -> _Made:
+    """The child's lane."""
     for name in code:
         consent(name)
     keep_heap()
-    cache = Cache(root)
+    runner = Runner(Cache(root), work.recipe, versions, untracked)
     with _half_of_the_cores():
-        work.make(Runner(cache, work.recipe, versions, untracked), part)
-    return cache.made
+        work.make(runner, part)
+    return _Made(runner.cache.made, runner.known)
 
 
 @contextmanager

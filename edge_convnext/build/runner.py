@@ -61,13 +61,13 @@ class Runner:
         self.recipe = recipe
         self.versions = versions
         self.track = track
-        # By the file, the images and the runtime.
-        self._known: dict[tuple[str, str, str], Logits] = {}
+        # Logits on a few images, by the file, the images and the runtime.
+        self.known: dict[tuple[str, str, str], Logits] = {}
 
     def with_recipe(self, recipe: Recipe) -> Runner:
         """A runner with the same cache and tools for another recipe."""
         other = Runner(self.cache, recipe, self.versions, self.track)
-        other._known = self._known
+        other.known = self.known
         return other
 
     def rounding_to_nearest(self) -> Runner:
@@ -172,9 +172,9 @@ class Runner:
         if isinstance(model, OnnxModel):
             return self.logits_in(ANY_RUNTIME, model.path, samples)
         key = (str(model.path), samples.digest, "")
-        if key not in self._known:
-            self._known[key] = logits_of(model, shown)
-        return self._known[key]
+        if key not in self.known:
+            self.known[key] = logits_of(model, shown)
+        return self.known[key]
 
     def logits_in(self, runtime: CpuRuntimeName, path: Path, samples: Images) -> Logits:
         """Logits of a graph in a runtime, once for each: its stage's, and the next one's reference.
@@ -185,9 +185,9 @@ class Runner:
             samples: Images to run on.
         """
         key = (sha256_file(path), samples.digest, runtime)
-        if key not in self._known:
-            self._known[key] = onnx_logits(path, samples.load(), runtime)
-        return self._known[key]
+        if key not in self.known:
+            self.known[key] = onnx_logits(path, samples.load(), runtime)
+        return self.known[key]
 
     def logits(
         self,

@@ -67,7 +67,7 @@ class Lanes:
         self.cache = Cache(tmp_path)
         self.made, self.called, self.ended, self.found = [], [], [], None
         self.runner = SimpleNamespace(
-            cache=self.cache, recipe=ATTO, versions={"onnx": "1"}, track=untracked
+            cache=self.cache, recipe=ATTO, versions={"onnx": "1"}, track=untracked, known={}
         )
         monkeypatch.setattr(Work, "make", self.make)
         monkeypatch.setattr(lanes, "start_child", self.start)
@@ -98,7 +98,8 @@ class Lanes:
                 assert timeout_s >= 60
                 theirs = Cache(outer.cache.root)
                 theirs.run("theirs", "k", lambda folder: {})
-                return theirs.made if outer.found is None else outer.found
+                made = lanes._Made(theirs.made, {("theirs", "images", "onnxruntime"): "logits"})
+                return made if outer.found is None else outer.found
 
         return Child()
 
@@ -121,6 +122,7 @@ def test_both_lanes_fill_the_cache_and_all_of_it_counts_as_made_by_this_build(tw
     assert two.made == [(own, 2)]  # with half of the cores
     assert two.called == [None, (lanes._make_there, (other, two.cache.root))]
     assert two.ended == [True]
+    assert two.runner.known == {("theirs", "images", "onnxruntime"): "logits"}
     assert statuses(two.cache) == [False, False]
     assert statuses(two.cache) == [True, True]
 
