@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from edge_convnext.core.errors import InferenceError, MissingDependencyError
 from edge_convnext.runtimes.interface import RuntimeInfo, as_logits, one_line
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
     from torch import nn
 
@@ -23,16 +21,12 @@ class TorchRuntime:
     Args:
         module: A module from images float32[N, C, H, W] to logits float32[N, classes].
         threads: Threads of torch's intra-op pool during inference; None does not change them.
-        apart: True lets each thread run images of its own, which takes a third less time than to
-            share every operation; for modules that keep nothing from one call to the next.
 
     Raises:
         MissingDependencyError: torch is not installed.
     """
 
-    def __init__(
-        self, module: nn.Module, threads: int | None = None, *, apart: bool = False
-    ) -> None:
+    def __init__(self, module: nn.Module, threads: int | None = None) -> None:
         try:
             import torch
         except ImportError as error:
@@ -42,7 +36,6 @@ class TorchRuntime:
         self._torch = torch
         self._module = module.eval()
         self._threads = threads
-        self._apart = apart
 
     def infer(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run float32[N, C, H, W] to logits float32[N, classes]."""
@@ -53,7 +46,8 @@ class TorchRuntime:
         try:
             if self._threads is not None:
                 torch.set_num_threads(self._threads)
-            logits = self._run_apart(array) if self._apart else self._run(array)
+            with torch.inference_mode():
+                logits = self._module(torch.from_numpy(array)).numpy()
         except (RuntimeError, TypeError, ValueError) as error:
             raise InferenceError(
                 f"the torch model can't run {images.dtype}{list(images.shape)} ({one_line(error)})"
@@ -61,22 +55,6 @@ class TorchRuntime:
         finally:
             torch.set_num_threads(before)
         return as_logits(logits, len(images), "the torch model")
-
-    def _run(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        with self._torch.inference_mode():
-            logits: NDArray[np.float32] = self._module(self._torch.from_numpy(images)).numpy()
-        return logits
-
-    def _run_apart(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        torch = self._torch
-        threads = torch.get_num_threads()
-        parts = np.array_split(images, min(threads, max(1, len(images))))
-        if len(parts) < 2:
-            return self._run(images)
-        share = max(1, threads // len(parts))
-        # The number of threads is each calling thread's own.
-        with ThreadPoolExecutor(len(parts), "torch", torch.set_num_threads, (share,)) as pool:
-            return np.concatenate(list(pool.map(self._run, parts)))
 
     def describe(self) -> RuntimeInfo:
         """Describe torch's version and threads."""

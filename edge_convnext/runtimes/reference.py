@@ -35,9 +35,7 @@ def load_reference(weights: Weights, threads: int | None = None) -> Runtime:
     family = family_of(weights)
     if (graph := family.source_graph(weights)) is not None:
         return load_runtime(_OF_GRAPHS, graph, RuntimeOptions(threads=threads))
-    network = family.build(weights, "raw")
-    own = type(network).__module__.startswith(f"{__name__.partition('.')[0]}.")
-    return pytorch.TorchRuntime(network, threads, apart=own)
+    return pytorch.TorchRuntime(family.build(weights, "raw"), threads)
 
 
 def reference_runtime(weights: Weights) -> RuntimeName:

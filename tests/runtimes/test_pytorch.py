@@ -42,25 +42,3 @@ def test_what_it_can_not_run_is_one_line_and_leaves_the_threads():
     with pytest.raises(InferenceError, match=r"the torch model can't run float32\[2, 3\] \("):
         TorchRuntime(Sums(), 1).infer(IMAGES[:, :, 0, 0])
     assert torch.get_num_threads() == before
-
-
-class Threads(Sums):
-    """Notes the images and the threads of each call."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = []
-
-    def forward(self, x):
-        self.calls.append((len(x), torch.get_num_threads(), torch.is_inference_mode_enabled()))
-        return super().forward(x)
-
-
-@pytest.mark.parametrize(("images", "calls"), [(5, [(2, 1), (3, 1)]), (1, [(1, 2)])])
-def test_apart_each_thread_runs_images_of_its_own_and_their_order_stays(images, calls):
-    module, before = Threads(), torch.get_num_threads()
-    some = np.random.default_rng(0).standard_normal((images, *IMAGES.shape[1:]), np.float32)
-    found = TorchRuntime(module, 2, apart=True).infer(some)
-    assert sorted(module.calls) == [(*one, True) for one in calls]
-    np.testing.assert_array_equal(found, TorchRuntime(Sums(), 1).infer(some))
-    assert torch.get_num_threads() == before
