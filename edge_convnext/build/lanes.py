@@ -23,6 +23,7 @@ from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.cache import Cache
+from edge_convnext.core.contention import other_load_pct, read_cpu_clock
 from edge_convnext.core.heap import keep_heap
 from edge_convnext.core.isolate import Child, IsolatedFailure, start_child
 from edge_convnext.core.progress import untracked
@@ -52,6 +53,7 @@ _STATIC_PLAN = 2.9  # equalizing and choosing the ranges
 _DYNAMIC_PLAN = 0.8  # no ranges are searched
 _START = 0.8  # of the child, even where its imports are done
 _LEAST_GAIN = 1.5
+_FEWEST_CORES = 1.75  # that other programs leave
 _FREE_BYTES = 3 << 30  # torch and its exporter a second time
 _COPIES = 12  # of the weights that a lane may hold
 _PATIENCE = 3.0  # times this lane's own time
@@ -106,6 +108,8 @@ class SecondLane:
     def __init__(self) -> None:
         self._held = ExitStack()
         self._child: Child | None = None
+        self._begun = read_cpu_clock()
+        self._has_core: bool | None = None  # None: nobody has looked yet
 
     def __enter__(self) -> SecondLane:
         return self
@@ -121,7 +125,8 @@ class SecondLane:
             weights: Weights as they were read.
         """
         by_roles = family_of_model(recipe.model).placer == "roles"
-        if weights.status == "done" and recipe.precision == "int8" and _has_room(weights.value):
+        wanted = weights.status == "done" and recipe.precision == "int8"
+        if wanted and self._has_room(weights.value):
             self._child = self._held.enter_context(start_child(partial(_warm_up, by_roles)))
 
     def fill_cache(self, runner: Runner, work: Work) -> None:
@@ -135,7 +140,7 @@ class SecondLane:
             EdgeConvNextError: This lane failed: the build would have, too.
         """
         parts = split_work(work)
-        if parts is None or not _has_room(work.inputs.weights.value):
+        if parts is None or not self._has_room(work.inputs.weights.value):
             return
         cache, before, started = runner.cache, len(runner.cache.made), time.perf_counter()
         own, other = parts
@@ -155,6 +160,18 @@ class SecondLane:
             found = _Made([], {})
         cache.count_as_made([*cache.made[before:], *found.folders])
         runner.known |= found.logits
+
+    def _has_room(self, weights: Weights) -> bool:
+        """Whether a second process has a core that other programs leave, and the memory for it.
+
+        Others are looked at once, before the child is one of them.
+        """
+        if self._has_core is None:
+            load_pct = other_load_pct(self._begun, read_cpu_clock()) or 0.0
+            self._has_core = (1 - load_pct / 100) * usable_cores() >= _FEWEST_CORES
+        needed = _FREE_BYTES + _COPIES * weights.path.stat().st_size
+        free = free_memory_bytes()
+        return self._has_core and (free is None or free >= needed)
 
 
 def _warm_up(by_roles: bool) -> None:
@@ -250,13 +267,6 @@ def _jobs(work: Work) -> list[Part]:
 
 def _cost_of(plans: Collection[Plan]) -> float:
     return sum(_DYNAMIC_PLAN if one.format == LITERT_FORMAT else _STATIC_PLAN for one in plans)
-
-
-def _has_room(weights: Weights) -> bool:
-    """Whether a second process has a core and the memory for it."""
-    needed = _FREE_BYTES + _COPIES * weights.path.stat().st_size
-    free = free_memory_bytes()
-    return usable_cores() > 1 and (free is None or free >= needed)
 
 
 def _is_made(runner: Runner, work: Work, forms: Collection[FormName]) -> bool:

@@ -17,6 +17,7 @@ from edge_convnext.core.step import Skipped, Step
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.stages import recover
 
+WEIGHT_BYTES = 100
 MODEL = Step(WEIGHTS, "done", 0.0, "digest of model")
 INPUTS = SimpleNamespace(weights=MODEL, info=INFO)
 ATTO = RECIPE.model_copy(update={"precision": "int8"})
@@ -71,9 +72,10 @@ class Lanes:
         )
         monkeypatch.setattr(Work, "make", self.make)
         monkeypatch.setattr(lanes, "start_child", self.start)
-        monkeypatch.setattr(lanes, "_has_room", lambda weights: self.room)
+        monkeypatch.setattr(lanes, "free_memory_bytes", lambda: self.free_bytes)
+        monkeypatch.setattr(lanes, "other_load_pct", lambda before, now: self.load_pct)
         monkeypatch.setattr(lanes, "_is_made", lambda *_: self.is_made)
-        self.room, self.is_made = True, False
+        self.free_bytes, self.load_pct, self.is_made = None, None, False
 
     def make(self, runner, part=None):
         cores = lanes.usable_cores()
@@ -106,9 +108,14 @@ class Lanes:
 
 @pytest.fixture
 def two(tmp_path, monkeypatch):
+    file = tmp_path / "weights"
+    file.write_bytes(bytes(WEIGHT_BYTES))
     monkeypatch.setattr("edge_convnext.core.quotas.read_cpu_quota", lambda _: None)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)), raising=False)
-    return Lanes(tmp_path, monkeypatch)
+    made = Lanes(tmp_path, monkeypatch)
+    own = MODEL.of(replace(WEIGHTS, path=file))
+    made.work = replace(work(), inputs=SimpleNamespace(weights=own, info=INFO))
+    return made
 
 
 def statuses(cache):
@@ -117,8 +124,8 @@ def statuses(cache):
 
 def test_both_lanes_fill_the_cache_and_all_of_it_counts_as_made_by_this_build(two):
     with SecondLane() as lane:
-        lane.fill_cache(two.runner, work())
-    own, other = split_work(work())
+        lane.fill_cache(two.runner, two.work)
+    own, other = split_work(two.work)
     assert two.made == [(own, 2)]  # with half of the cores
     assert two.called == [None, (lanes._make_there, (other, two.cache.root))]
     assert two.ended == [True]
@@ -130,16 +137,33 @@ def test_both_lanes_fill_the_cache_and_all_of_it_counts_as_made_by_this_build(tw
 def test_what_the_child_did_not_make_is_left_to_the_build(two):
     two.found = IsolatedFailure("out of memory")
     with SecondLane() as lane:
-        lane.fill_cache(two.runner, work())
+        lane.fill_cache(two.runner, two.work)
     assert statuses(two.cache) == [False, True]
 
 
-@pytest.mark.parametrize(("room", "is_made"), [(False, False), (True, True)])
-def test_without_room_or_with_graphs_that_are_there_no_child_is_asked(two, room, is_made):
-    two.room, two.is_made = room, is_made
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"free_bytes": (3 << 30) + 12 * WEIGHT_BYTES - 1},
+        {"load_pct": 57.0},  # 1.72 of 4 cores are left
+        {"is_made": True},
+    ],
+)
+def test_without_room_or_with_graphs_that_are_there_no_child_is_asked(two, state):
+    vars(two).update(state)
     with SecondLane() as lane:
-        lane.fill_cache(two.runner, work())
+        lane.get_ready(ATTO, replace(two.work.inputs.weights, status="cached"))
+        lane.fill_cache(two.runner, two.work)
     assert (two.made, two.called) == ([], [])
+
+
+def test_with_just_enough_room_there_is_a_child_and_its_own_load_does_not_count(two):
+    two.free_bytes, two.load_pct = (3 << 30) + 12 * WEIGHT_BYTES, 56.0
+    with SecondLane() as lane:
+        lane.get_ready(ATTO, two.work.inputs.weights)
+        two.load_pct = 90.0
+        lane.fill_cache(two.runner, two.work)
+    assert len(two.called) == 2
 
 
 @pytest.mark.parametrize(
@@ -149,9 +173,9 @@ def test_without_room_or_with_graphs_that_are_there_no_child_is_asked(two, room,
 def test_a_child_gets_ready_where_the_weights_are_new(two, status, precision, starts):
     with SecondLane() as lane:
         recipe = ATTO.model_copy(update={"precision": precision})
-        lane.get_ready(recipe, replace(MODEL, status=status))
+        lane.get_ready(recipe, replace(two.work.inputs.weights, status=status))
         assert len(two.called) == starts
         if starts:
-            lane.fill_cache(two.runner, work())
+            lane.fill_cache(two.runner, two.work)
             assert len(two.called) == 2  # the one that is ready is called
     assert len(two.ended) == starts
