@@ -8,6 +8,7 @@ did not make, for whatever reason, is made or refused by that pass, as if there 
 from __future__ import annotations
 
 import logging
+import pickle
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -147,7 +148,11 @@ class SecondLane:
         if _is_made(runner, work, own.forms | other.forms):
             return
         child = self._child or self._held.enter_context(start_child())
-        child.call(_make_there, work, other, cache.root, dict(runner.versions), consented())
+        try:
+            child.call(_make_there, work, other, cache.root, dict(runner.versions), consented())
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            _log.info("a network that can't be sent to another process: %s", error)
+            return
         with _half_of_the_cores():
             work.make(runner, own)
         patience_s = max(_LEAST_PATIENCE_S, _PATIENCE * (time.perf_counter() - started))

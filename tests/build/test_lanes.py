@@ -1,6 +1,7 @@
 """Two lanes: who makes which graphs, what counts as made, and what a child may not spoil."""
 
 import pickle
+from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -139,6 +140,16 @@ def test_what_the_child_did_not_make_is_left_to_the_build(two):
     with SecondLane() as lane:
         lane.fill_cache(two.runner, two.work)
     assert statuses(two.cache) == [False, True]
+
+
+def test_a_network_that_can_not_be_sent_is_made_here_alone(two, monkeypatch):
+    def start(warm_up=None):
+        return nullcontext(SimpleNamespace(call=lambda *given: pickle.dumps(lambda: given)))
+
+    monkeypatch.setattr(lanes, "start_child", start)
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, two.work)
+    assert two.made == []
 
 
 @pytest.mark.parametrize(
