@@ -82,6 +82,22 @@ def export_store(tmp_path_factory: pytest.TempPathFactory) -> None:
     open_store((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "exports")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_process() -> Iterator[None]:
+    """Builds make their graphs in this process: in a second one nothing is replaced by a test.
+
+    `build/test_lanes.py` and `whole/test_two_lanes.py` are about the second one.
+    """
+    try:
+        from edge_convnext.build.lanes import SecondLane
+    except ImportError:  # an extra is not installed
+        yield
+        return
+    with pytest.MonkeyPatch.context() as context:
+        context.setattr(SecondLane, "_has_room", lambda *_: False)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def signals_stay_ours() -> Iterator[None]:
     """`cli.main`, called in this process, takes signals over and ends it 2 s after the next one."""

@@ -361,10 +361,11 @@ def _use_small_network() -> None:
 
 def _race_two_forms() -> None:
     """The raw export and the plan's: each form costs some seconds, in the same two stages."""
-    from edge_convnext.build import graphs
+    from edge_convnext.build import float_forms, lanes
     from edge_convnext.networks.plans import plan_for
 
-    graphs.list_forms = lambda recipe, runtimes: list(
+    lanes.SecondLane._has_room = lambda *_: False  # faults are put into this process
+    float_forms.list_forms = lambda recipe, runtimes: list(
         dict.fromkeys(["raw", *(plan_for(recipe, one).form for one in runtimes)])
     )
 

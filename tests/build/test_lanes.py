@@ -18,6 +18,7 @@ from edge_convnext.core.step import Skipped, Step
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.stages import recover
 
+HAS_ROOM = SecondLane._has_room  # before the session's fixtures
 WEIGHT_BYTES = 100
 MODEL = Step(WEIGHTS, "done", 0.0, "digest of model")
 INPUTS = SimpleNamespace(weights=MODEL, info=INFO)
@@ -71,6 +72,7 @@ class Lanes:
         self.runner = SimpleNamespace(
             cache=self.cache, recipe=ATTO, versions={"onnx": "1"}, track=untracked, known={}
         )
+        monkeypatch.setattr(SecondLane, "_has_room", HAS_ROOM)
         monkeypatch.setattr(Work, "make", self.make)
         monkeypatch.setattr(lanes, "start_child", self.start)
         monkeypatch.setattr(lanes, "free_memory_bytes", lambda: self.free_bytes)
