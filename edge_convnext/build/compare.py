@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_convnext.build.parity import Logits
-from edge_convnext.build.runner import Runner
+from edge_convnext.build.runner import Logits, Runner
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.progress import Track
 from edge_convnext.core.recipe import Recipe

@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.lineage import latest
-from edge_convnext.build.parity import parity_result, torch_logits
-from edge_convnext.build.runner import Runner
-from edge_convnext.core.artifacts import OnnxModel
+from edge_convnext.build.runner import Runner, parity_result, torch_logits
+from edge_convnext.core.artifacts import OnnxModel, Weights
 from edge_convnext.core.errors import ExportError
 from edge_convnext.core.step import Images, Skipped, Stage, Step, as_step
 from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.safety import why_odd
-from edge_convnext.networks.family import family_of
+from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.stages import approximate, export, fold, simplify
 
 if TYPE_CHECKING:
-    from edge_convnext.core.artifacts import FormName, GeluName, Precision, Weights
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.core.artifacts import FormName, GeluName, Precision
     from edge_convnext.networks.plans import Plan
 
 __all__ = [
@@ -33,9 +33,11 @@ __all__ = [
     "export_step",
     "float_steps",
     "fold_step",
+    "fold_weights",
     "is_exported",
     "require_usual",
     "simplify_step",
+    "weights_of",
 ]
 
 _FOLDED = "folded.safetensors"
@@ -112,6 +114,31 @@ def fold_step(runner: Runner, weights: Step[Weights], samples: Images) -> Step[W
     entry = runner.run(fold.STAGE, make, "folding", key=key)
     folded = replace(weights.value, path=entry.folder / _FOLDED, folded=True)
     return as_step(folded, entry, _FOLDED, fold.STAGE)
+
+
+def fold_weights(
+    runner: Runner, weights: Step[Weights], samples: Images
+) -> Step[Weights] | Skipped:
+    """Fold the weights of a build, or say why they stay as they are.
+
+    Args:
+        runner: Runner of this build.
+        weights: Weights as they were trained.
+        samples: Real images for the parity check.
+    """
+    family = family_of_model(runner.recipe.model)
+    if runner.recipe.fold.enabled and family.folds:
+        return fold_step(runner, weights, samples)
+    reason = "--no-fold" if family.folds else f"{family.label} has nothing to fold"
+    return Skipped(fold.STAGE, reason, "skipped")
+
+
+def weights_of(form: FormName, inputs: Inputs, folded: Step[Weights] | None) -> Step[Weights]:
+    """The weights that one form is exported from, with what was read about the model."""
+    weights = inputs.weights if form == "raw" or folded is None else folded
+    # The folded file keeps its own metadata; names and preprocessing are resolved later.
+    own = weights.value
+    return weights.of(Weights(own.path, own.architecture, inputs.info, own.folded))
 
 
 def export_step(

@@ -12,9 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from edge_convnext.build.cpu_pixels import take_pixels
-from edge_convnext.build.float_chain import float_steps
+from edge_convnext.build.float_chain import float_steps, fold_weights, weights_of
 from edge_convnext.build.float_forms import list_work
-from edge_convnext.build.folded import fold_weights, weights_of
 from edge_convnext.build.gpu_chain import gpu_lineage, rebatch
 from edge_convnext.build.int8_chain import int8_lineage
 from edge_convnext.build.lineage import Lineage

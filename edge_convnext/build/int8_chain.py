@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edge_convnext.build.float_chain import approximated
 from edge_convnext.build.lineage import Lineage, latest
 from edge_convnext.build.litert_graphs import litert_step
-from edge_convnext.build.parity import onnx_logits, parity_result
-from edge_convnext.build.runner import Runner
+from edge_convnext.build.runner import Runner, onnx_logits, parity_result
 from edge_convnext.core.artifacts import LITERT_FORMAT, OnnxModel, Parity
 from edge_convnext.core.errors import UntrainableError
 from edge_convnext.core.step import Images, Skipped, Step, as_step

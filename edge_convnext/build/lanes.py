@@ -17,10 +17,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.float_chain import is_exported
+from edge_convnext.build.float_chain import fold_weights, is_exported, weights_of
 from edge_convnext.build.float_forms import list_work
-from edge_convnext.build.folded import fold_weights, weights_of
-from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.cache import Cache
@@ -35,16 +33,14 @@ from edge_convnext.networks.own_modules.code import consent, consented
 from edge_convnext.networks.plans import float_plan, list_gpu_plans
 
 if TYPE_CHECKING:
-    from edge_convnext.build.inputs import Inputs
-    from edge_convnext.build.lineage import Lineage
-    from edge_convnext.build.parity import Logits
-    from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Weights
-    from edge_convnext.core.recipe import Recipe, TargetName
-    from edge_convnext.core.step import Images, Step
-    from edge_convnext.data.images import Sample
+    from edge_convnext.build.runner import Logits
+    from edge_convnext.build.settle import Work
+    from edge_convnext.core.artifacts import FormName, Weights
+    from edge_convnext.core.recipe import Recipe
+    from edge_convnext.core.step import Step
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["SecondLane", "Work", "split_work"]
+__all__ = ["Part", "SecondLane", "split_work"]
 
 _log = logging.getLogger(__name__)
 
@@ -59,39 +55,6 @@ _FREE_BYTES = 3 << 30  # torch and its exporter a second time
 _COPIES = 12  # of the weights that a lane may hold
 _PATIENCE = 3.0  # times this lane's own time
 _LEAST_PATIENCE_S = 60.0
-
-
-@dataclass(frozen=True)
-class Work:
-    """Everything that the graphs of a build are made from; another process can be given it."""
-
-    recipe: Recipe
-    inputs: Inputs
-    targets: tuple[TargetName, ...]
-    runtimes: tuple[CpuRuntimeName, ...]
-    shown: tuple[Sample, ...]  # of the parity checks
-    samples: Images  # the same
-    calibration: Images | None
-    training: Images | Skipped
-    begun: tuple[Lineage, ...] = ()
-    without: tuple[FormName, ...] = ()  # forms that are known to be slow here
-    for_arm: bool = False
-
-    def make(self, runner: Runner, part: Part | None = None) -> Graphs:
-        """Make the graphs, or take them from the cache.
-
-        Args:
-            runner: Runner of this build, or of a lane of it.
-            part: What to make; None makes all.
-        """
-        graphs = make_graphs(
-            runner, self.inputs, self.runtimes, self.samples, self.calibration, self.training,
-            begun=self.begun, without=self.without, for_arm=self.for_arm,
-            only=None if part is None else part.forms,
-        )  # fmt: skip
-        if part is None or part.gpu:
-            add_gpu_graphs(runner, self.inputs, graphs, self.targets, self.shown, self.calibration)
-        return graphs
 
 
 @dataclass(frozen=True)
@@ -135,7 +98,7 @@ class SecondLane:
 
         Args:
             runner: Runner of this build; its cache has the graphs afterwards.
-            work: What they are made from.
+            work: Everything that they are made from.
 
         Raises:
             EdgeConvNextError: This lane failed: the build would have, too.

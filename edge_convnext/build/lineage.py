@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_convnext.core.artifacts import OnnxModel
+    from edge_convnext.core.recipe import Recipe
     from edge_convnext.networks.plans import Plan
     from edge_convnext.stages.recover import Recovery
 
-__all__ = ["Lineage", "latest"]
+__all__ = ["Chosen", "Lineage", "latest"]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ class Lineage:
         """Index of a stage, in any revision; the number of all where it did not run."""
         names = [step.stage.name if step.stage else "" for step in self.ran]
         return names.index(stage.name) if stage.name in names else len(names)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The plans that were found for a recipe which left them open."""
+
+    recipe: Recipe
+    notes: tuple[str, ...] = ()  # how they were found
+    begun: tuple[Lineage, ...] = ()  # float graphs that were made meanwhile
 
 
 def latest(steps: Sequence[Step[OnnxModel] | Skipped]) -> Step[OnnxModel]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edge_convnext.build.graphs import Graphs, add_form, add_plan
+from edge_convnext.build.lineage import Chosen
 from edge_convnext.build.race_memory import race_or_remember
-from edge_convnext.build.settle import Chosen
 from edge_convnext.build.sieve import check_in_runtime
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.sections import PlanConfig

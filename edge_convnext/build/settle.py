@@ -9,13 +9,13 @@ from typing import TypeAlias
 
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.float_forms import rival_forms
-from edge_convnext.build.graphs import Graphs
+from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
-from edge_convnext.build.lanes import SecondLane, Work
-from edge_convnext.build.lineage import Lineage
+from edge_convnext.build.lanes import Part, SecondLane
+from edge_convnext.build.lineage import Chosen, Lineage
 from edge_convnext.build.runner import Runner
 from edge_convnext.build.slow_forms import list_slow_forms, tell_slow_forms
-from edge_convnext.core.artifacts import CpuRuntimeName
+from edge_convnext.core.artifacts import CpuRuntimeName, FormName
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track
@@ -31,22 +31,46 @@ from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
-__all__ = ["Prepared", "prepare", "settle_recipe"]
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """The plans that were found for a recipe which left them open."""
-
-    recipe: Recipe
-    notes: tuple[str, ...] = ()  # how they were found
-    begun: tuple[Lineage, ...] = ()  # float graphs that were made meanwhile
+__all__ = ["Prepared", "Work", "prepare", "settle_recipe"]
 
 
 ChoosePlans: TypeAlias = Callable[[Runner, Inputs, Sequence[CpuRuntimeName], Images], Chosen]
 
 _PARITY_IMAGES = 32
 _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
+
+
+@dataclass(frozen=True)
+class Work:
+    """Everything that the graphs of a build are made from; another process can be given it."""
+
+    recipe: Recipe
+    inputs: Inputs
+    targets: tuple[TargetName, ...]
+    runtimes: tuple[CpuRuntimeName, ...]
+    shown: tuple[Sample, ...]  # of the parity checks
+    samples: Images  # the same
+    calibration: Images | None
+    training: Images | Skipped
+    begun: tuple[Lineage, ...] = ()
+    without: tuple[FormName, ...] = ()  # forms that are known to be slow here
+    for_arm: bool = False
+
+    def make(self, runner: Runner, part: Part | None = None) -> Graphs:
+        """Make the graphs, or take them from the cache.
+
+        Args:
+            runner: Runner of this build, or of a lane of it.
+            part: Part to make; None makes all.
+        """
+        graphs = make_graphs(
+            runner, self.inputs, self.runtimes, self.samples, self.calibration, self.training,
+            begun=self.begun, without=self.without, for_arm=self.for_arm,
+            only=None if part is None else part.forms,
+        )  # fmt: skip
+        if part is None or part.gpu:
+            add_gpu_graphs(runner, self.inputs, graphs, self.targets, self.shown, self.calibration)
+        return graphs
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from edge_convnext.build.parity import Logits
-from edge_convnext.build.runner import Runner
+from edge_convnext.build.runner import Logits, Runner
 from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.errors import InferenceError
 from edge_convnext.measure.accuracy import predict

@@ -59,7 +59,7 @@ def sharing_cores(processes: int) -> Iterator[None]:
     Threads of two processes that wait by spinning slow each other to half and less.
 
     Args:
-        processes: How many share the cores, this one among them.
+        processes: Number of those that share the cores, this one among them.
     """
     before = _SHARERS.set(processes)
     try:

@@ -210,7 +210,7 @@ def first_images(images: Images, count: int) -> Images:
 
     Args:
         images: The set.
-        count: How many at least; all where there are fewer.
+        count: Least number of them; all where there are fewer.
     """
 
     def load() -> list[NDArray[np.float32]]:

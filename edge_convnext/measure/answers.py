@@ -40,7 +40,7 @@ def remembering(answer: Answer, preprocess: Preprocess) -> Answer:
     """Answers that are asked for once: each image's is kept, by the way it was prepared.
 
     Args:
-        answer: What answers.
+        answer: Answers of a model.
         preprocess: The model's own preprocessing.
     """
     known: dict[Way, dict[str, int]] = {}  # by SHA-256 of the image

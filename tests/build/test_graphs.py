@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS, Lab, graph, images
 
-from edge_convnext.build import folded
+from edge_convnext.build import float_chain
 from edge_convnext.build import graphs as module
 from edge_convnext.build.float_forms import rival_forms
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, add_plan, for_batch, make_graphs
@@ -30,7 +30,9 @@ class Chain:
 
     def __init__(self, monkeypatch):
         self.forms, self.plans, self.gpu = [], [], []
-        monkeypatch.setattr(folded, "fold_step", lambda *_: MODEL.of(replace(WEIGHTS, folded=True)))
+        monkeypatch.setattr(
+            float_chain, "fold_step", lambda *_: MODEL.of(replace(WEIGHTS, folded=True))
+        )
         monkeypatch.setattr(module, "float_steps", self.float_steps)
         monkeypatch.setattr(module, "int8_lineage", self.int8_lineage)
         monkeypatch.setattr(module, "gpu_lineage", self.gpu_lineage)

@@ -1,5 +1,6 @@
 """Two lanes: who makes which graphs, what counts as made, and what a child may not spoil."""
 
+import os
 import pickle
 from contextlib import nullcontext
 from dataclasses import replace
@@ -9,8 +10,10 @@ import pytest
 from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS
 
 from edge_convnext.build import lanes
-from edge_convnext.build.lanes import SecondLane, Work, split_work
+from edge_convnext.build.lanes import SecondLane, split_work
 from edge_convnext.build.lineage import Lineage
+from edge_convnext.build.settle import Work
+from edge_convnext.core import quotas
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.isolate import IsolatedFailure
 from edge_convnext.core.progress import untracked
@@ -113,8 +116,8 @@ class Lanes:
 def two(tmp_path, monkeypatch):
     file = tmp_path / "weights"
     file.write_bytes(bytes(WEIGHT_BYTES))
-    monkeypatch.setattr("edge_convnext.core.quotas.read_cpu_quota", lambda _: None)
-    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(4)), raising=False)
+    monkeypatch.setattr(quotas, "read_cpu_quota", lambda _: None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)), raising=False)
     made = Lanes(tmp_path, monkeypatch)
     own = MODEL.of(replace(WEIGHTS, path=file))
     made.work = replace(work(), inputs=SimpleNamespace(weights=own, info=INFO))

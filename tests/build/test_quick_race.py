@@ -16,8 +16,8 @@ import torch
 
 import edge_convnext
 from edge_convnext.build import quick_race, race_memory
+from edge_convnext.build.lineage import Chosen
 from edge_convnext.build.quick_race import Entered, choose_plans, pick, unplanned
-from edge_convnext.build.settle import Chosen
 from edge_convnext.core.cache import Cache
 from edge_convnext.networks.plans import Plan
 from edge_convnext.networks.recipe_file import make_recipe

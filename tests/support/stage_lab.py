@@ -8,7 +8,7 @@ import re
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from edge_convnext.build import float_chain, int8_chain, parity, runner
+from edge_convnext.build import float_chain, int8_chain, runner
 from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Parity, Preprocess, Weights
 from edge_convnext.core.cache import Cache, stage_key
@@ -82,7 +82,7 @@ class Lab:
         self.runner = self.again()
 
     def everywhere(self, name, stand_in):
-        for module in (parity, runner, float_chain, int8_chain):
+        for module in (runner, float_chain, int8_chain):
             if hasattr(module, name):
                 self.monkeypatch.setattr(module, name, stand_in)
 

@@ -7,8 +7,7 @@ import torch
 from torch.nn import functional
 
 from edge_convnext.build.float_chain import export_step
-from edge_convnext.build.parity import parity_result
-from edge_convnext.build.runner import Runner
+from edge_convnext.build.runner import Runner, parity_result
 from edge_convnext.core.artifacts import ModelInfo, OnnxModel, Preprocess
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ExportError
