@@ -10,12 +10,12 @@ from __future__ import annotations
 import logging
 import pickle
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from edge_convnext.build.float_chain import fold_weights, is_exported, weights_of
 from edge_convnext.build.float_forms import list_work
@@ -33,14 +33,16 @@ from edge_convnext.networks.own_modules.code import consent, consented
 from edge_convnext.networks.plans import float_plan, list_gpu_plans
 
 if TYPE_CHECKING:
+    from edge_convnext.build.inputs import Inputs
+    from edge_convnext.build.lineage import Lineage
     from edge_convnext.build.runner import Logits
-    from edge_convnext.build.settle import Work
-    from edge_convnext.core.artifacts import FormName, Weights
-    from edge_convnext.core.recipe import Recipe
-    from edge_convnext.core.step import Step
+    from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Weights
+    from edge_convnext.core.recipe import Recipe, TargetName
+    from edge_convnext.core.step import Images, Step
+    from edge_convnext.data.images import Sample
     from edge_convnext.networks.plans import Plan
 
-__all__ = ["Part", "SecondLane", "split_work"]
+__all__ = ["Part", "SecondLane", "Work", "split_work"]
 
 _log = logging.getLogger(__name__)
 
@@ -58,12 +60,32 @@ _LEAST_PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)
+class Work:
+    """Everything that the graphs of a build are made from; another process can be given it."""
+
+    recipe: Recipe
+    inputs: Inputs
+    targets: tuple[TargetName, ...]
+    runtimes: tuple[CpuRuntimeName, ...]
+    shown: tuple[Sample, ...]  # of the parity checks
+    samples: Images  # the same
+    calibration: Images | None
+    training: Images | Skipped
+    begun: tuple[Lineage, ...] = ()
+    without: tuple[FormName, ...] = ()  # forms that are known to be slow here
+    for_arm: bool = False
+
+
+@dataclass(frozen=True)
 class Part:
     """What one lane makes."""
 
     forms: frozenset[FormName] = frozenset()  # with the CPU plans in them
     gpu: bool = False  # every graph for TensorRT
     cost: float = 0.0
+
+
+Make: TypeAlias = Callable[[Runner, Work, Part | None], object]  # fills the runner's cache
 
 
 class SecondLane:
@@ -93,12 +115,13 @@ class SecondLane:
         if wanted and self._has_room(weights.value):
             self._child = self._held.enter_context(start_child(partial(_warm_up, by_roles)))
 
-    def fill_cache(self, runner: Runner, work: Work) -> None:
+    def fill_cache(self, runner: Runner, work: Work, make: Make) -> None:
         """Make the graphs of a build in two lanes, where that is worth a second process.
 
         Args:
             runner: Runner of this build; its cache has the graphs afterwards.
             work: Everything that they are made from.
+            make: Makes the part that it is given; a function that another process can import.
 
         Raises:
             EdgeConvNextError: This lane failed: the build would have, too.
@@ -112,12 +135,14 @@ class SecondLane:
             return
         child = self._child or self._held.enter_context(start_child())
         try:
-            child.call(_make_there, work, other, cache.root, dict(runner.versions), consented())
+            child.call(
+                _make_there, make, work, other, cache.root, dict(runner.versions), consented()
+            )
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             _log.info("a network that can't be sent to another process: %s", error)
             return
         with _half_of_the_cores():
-            work.make(runner, own)
+            make(runner, work, own)
         patience_s = max(_LEAST_PATIENCE_S, _PATIENCE * (time.perf_counter() - started))
         (found,) = [
             child.result(patience_s)
@@ -165,7 +190,12 @@ class _Made:
 
 
 def _make_there(
-    work: Work, part: Part, root: Path, versions: Mapping[str, str], code: Collection[str]
+    make: Make,
+    work: Work,
+    part: Part,
+    root: Path,
+    versions: Mapping[str, str],
+    code: Collection[str],
 ) -> _Made:
     """The child's lane."""
     for name in code:
@@ -173,7 +203,7 @@ def _make_there(
     keep_heap()
     runner = Runner(Cache(root), work.recipe, versions, untracked)
     with _half_of_the_cores():
-        work.make(runner, part)
+        make(runner, work, part)
     return _Made(runner.cache.made, runner.known)
 
 

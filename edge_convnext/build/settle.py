@@ -11,11 +11,11 @@ from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.float_forms import rival_forms
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
 from edge_convnext.build.inputs import Inputs, prepare_inputs
-from edge_convnext.build.lanes import Part, SecondLane
-from edge_convnext.build.lineage import Chosen, Lineage
+from edge_convnext.build.lanes import Part, SecondLane, Work
+from edge_convnext.build.lineage import Chosen
 from edge_convnext.build.runner import Runner
 from edge_convnext.build.slow_forms import list_slow_forms, tell_slow_forms
-from edge_convnext.core.artifacts import CpuRuntimeName, FormName
+from edge_convnext.core.artifacts import CpuRuntimeName
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.progress import Track
@@ -31,46 +31,13 @@ from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
-__all__ = ["Prepared", "Work", "prepare", "settle_recipe"]
+__all__ = ["Prepared", "make_work", "prepare", "settle_recipe"]
 
 
 ChoosePlans: TypeAlias = Callable[[Runner, Inputs, Sequence[CpuRuntimeName], Images], Chosen]
 
 _PARITY_IMAGES = 32
 _FEWEST_TRAINING_IMAGES = 5  # `recover.recover` keeps a fifth apart
-
-
-@dataclass(frozen=True)
-class Work:
-    """Everything that the graphs of a build are made from; another process can be given it."""
-
-    recipe: Recipe
-    inputs: Inputs
-    targets: tuple[TargetName, ...]
-    runtimes: tuple[CpuRuntimeName, ...]
-    shown: tuple[Sample, ...]  # of the parity checks
-    samples: Images  # the same
-    calibration: Images | None
-    training: Images | Skipped
-    begun: tuple[Lineage, ...] = ()
-    without: tuple[FormName, ...] = ()  # forms that are known to be slow here
-    for_arm: bool = False
-
-    def make(self, runner: Runner, part: Part | None = None) -> Graphs:
-        """Make the graphs, or take them from the cache.
-
-        Args:
-            runner: Runner of this build, or of a lane of it.
-            part: Part to make; None makes all.
-        """
-        graphs = make_graphs(
-            runner, self.inputs, self.runtimes, self.samples, self.calibration, self.training,
-            begun=self.begun, without=self.without, for_arm=self.for_arm,
-            only=None if part is None else part.forms,
-        )  # fmt: skip
-        if part is None or part.gpu:
-            add_gpu_graphs(runner, self.inputs, graphs, self.targets, self.shown, self.calibration)
-        return graphs
 
 
 @dataclass(frozen=True)
@@ -124,8 +91,8 @@ def prepare(
             runner, inputs, targets, runtimes, shown, samples, calibration, machine, choose
         )
         runner = runner.with_recipe(work.recipe)
-        lane.fill_cache(runner, work)
-    graphs = work.make(runner)
+        lane.fill_cache(runner, work, make_work)
+    graphs = make_work(runner, work)
     training = work.training
     unrecovered = training.reason if isinstance(training, Skipped) else _why_untrained(graphs)
     return Prepared(runner, work.inputs, targets, runtimes, samples, graphs, unrecovered)
@@ -160,6 +127,24 @@ def _plan_work(
         begun=chosen.begun, without=tuple(one.form for one in slow),
         for_arm=needs_arm_plan(chosen.recipe, targets, runtimes),
     )  # fmt: skip
+
+
+def make_work(runner: Runner, work: Work, part: Part | None = None) -> Graphs:
+    """Make the graphs of a build, or take them from the cache.
+
+    Args:
+        runner: Runner of this build, or of a lane of it.
+        work: Everything that they are made from.
+        part: Part to make; None makes all.
+    """
+    graphs = make_graphs(
+        runner, work.inputs, work.runtimes, work.samples, work.calibration, work.training,
+        begun=work.begun, without=work.without, for_arm=work.for_arm,
+        only=None if part is None else part.forms,
+    )  # fmt: skip
+    if part is None or part.gpu:
+        add_gpu_graphs(runner, work.inputs, graphs, work.targets, work.shown, work.calibration)
+    return graphs
 
 
 def _why_untrained(graphs: Graphs) -> str | None:

@@ -10,9 +10,8 @@ import pytest
 from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS
 
 from edge_convnext.build import lanes
-from edge_convnext.build.lanes import SecondLane, split_work
+from edge_convnext.build.lanes import SecondLane, Work, split_work
 from edge_convnext.build.lineage import Lineage
-from edge_convnext.build.settle import Work
 from edge_convnext.core import quotas
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.isolate import IsolatedFailure
@@ -76,14 +75,13 @@ class Lanes:
             cache=self.cache, recipe=ATTO, versions={"onnx": "1"}, track=untracked, known={}
         )
         monkeypatch.setattr(SecondLane, "_has_room", HAS_ROOM)
-        monkeypatch.setattr(Work, "make", self.make)
         monkeypatch.setattr(lanes, "start_child", self.start)
         monkeypatch.setattr(lanes, "free_memory_bytes", lambda: self.free_bytes)
         monkeypatch.setattr(lanes, "other_load_pct", lambda before, now: self.load_pct)
         monkeypatch.setattr(lanes, "_is_made", lambda *_: self.is_made)
         self.free_bytes, self.load_pct, self.is_made = None, None, False
 
-    def make(self, runner, part=None):
+    def make(self, runner, work, part=None):
         cores = lanes.usable_cores()
         self.made.append((part, cores))
         runner.cache.run("own", "k", lambda folder: {})
@@ -100,7 +98,7 @@ class Lanes:
                 outer.ended.append(True)
 
             def call(self, function, *arguments):
-                outer.called.append((function, pickle.loads(pickle.dumps(arguments[1:3]))))
+                outer.called.append((function, pickle.loads(pickle.dumps(arguments[2:4]))))
 
             def result(self, timeout_s):
                 assert timeout_s >= 60
@@ -130,7 +128,7 @@ def statuses(cache):
 
 def test_both_lanes_fill_the_cache_and_all_of_it_counts_as_made_by_this_build(two):
     with SecondLane() as lane:
-        lane.fill_cache(two.runner, two.work)
+        lane.fill_cache(two.runner, two.work, two.make)
     own, other = split_work(two.work)
     assert two.made == [(own, 2)]  # with half of the cores
     assert two.called == [None, (lanes._make_there, (other, two.cache.root))]
@@ -143,7 +141,7 @@ def test_both_lanes_fill_the_cache_and_all_of_it_counts_as_made_by_this_build(tw
 def test_what_the_child_did_not_make_is_left_to_the_build(two):
     two.found = IsolatedFailure("out of memory")
     with SecondLane() as lane:
-        lane.fill_cache(two.runner, two.work)
+        lane.fill_cache(two.runner, two.work, two.make)
     assert statuses(two.cache) == [False, True]
 
 
@@ -153,7 +151,7 @@ def test_a_network_that_can_not_be_sent_is_made_here_alone(two, monkeypatch):
 
     monkeypatch.setattr(lanes, "start_child", start)
     with SecondLane() as lane:
-        lane.fill_cache(two.runner, two.work)
+        lane.fill_cache(two.runner, two.work, two.make)
     assert two.made == []
 
 
@@ -169,7 +167,7 @@ def test_without_room_or_with_graphs_that_are_there_no_child_is_asked(two, state
     vars(two).update(state)
     with SecondLane() as lane:
         lane.get_ready(ATTO, replace(two.work.inputs.weights, status="cached"))
-        lane.fill_cache(two.runner, two.work)
+        lane.fill_cache(two.runner, two.work, two.make)
     assert (two.made, two.called) == ([], [])
 
 
@@ -178,7 +176,7 @@ def test_with_just_enough_room_there_is_a_child_and_its_own_load_does_not_count(
     with SecondLane() as lane:
         lane.get_ready(ATTO, two.work.inputs.weights)
         two.load_pct = 90.0
-        lane.fill_cache(two.runner, two.work)
+        lane.fill_cache(two.runner, two.work, two.make)
     assert len(two.called) == 2
 
 
@@ -192,6 +190,6 @@ def test_a_child_gets_ready_where_the_weights_are_new(two, status, precision, st
         lane.get_ready(recipe, replace(two.work.inputs.weights, status=status))
         assert len(two.called) == starts
         if starts:
-            lane.fill_cache(two.runner, two.work)
+            lane.fill_cache(two.runner, two.work, two.make)
             assert len(two.called) == 2  # the one that is ready is called
     assert len(two.ended) == starts

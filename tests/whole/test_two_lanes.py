@@ -37,8 +37,8 @@ def test_two_processes_make_the_same_graphs_and_all_of_them_are_made(recipe, tmp
     alone, both, filled = tmp_path / "alone", tmp_path / "both", []
     edge_convnext.build(recipe, alone, cache=Cache(tmp_path / "cache-alone"))
 
-    def fill(self, runner, work, real=lanes.SecondLane.fill_cache):
-        real(self, runner, work)
+    def fill(self, runner, work, make, real=lanes.SecondLane.fill_cache):
+        real(self, runner, work, make)
         exported = set((tmp_path / "cache" / "export").iterdir())
         filled.append((exported, exported & set(runner.cache.made), dict(runner.known)))
 
