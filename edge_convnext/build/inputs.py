@@ -209,7 +209,10 @@ def _answers(
     track: Track,
     machine: str | None,
 ) -> Answer:
-    """Answers of the float model, from the cache entries that the evaluation's reference uses."""
+    """Answers of the float model, from the cache entries that the evaluation's reference uses.
+
+    Images that were asked for before are not run again, even where only some of them were.
+    """
     threads = recipe.benchmark.threads
     otherwise = answer_with_torch(weights.value, recipe.evaluate.batch, threads)
 

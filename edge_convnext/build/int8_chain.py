@@ -18,7 +18,7 @@ from edge_convnext.data.batches import first_images
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.runtimes.lint import LintTarget, lint_targets
 from edge_convnext.stages import equalize, fuse_for_onnxruntime, quantize, recover
-from edge_convnext.stages.quantize_roles import placing_key
+from edge_convnext.stages.quantize_roles import placing_key, rounds_anew
 from edge_convnext.stages.recover import Recovery
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["equalize_step", "int8_lineage", "lower_step", "quantize_step", "recover_step"]
 
 # 58.8 dB without, 54.9 with: atto, potato leaves (benchmarks/results/2026-11-30-litert.md).
-_FEW = 40  # images: LiteRT takes no range from its file
 _NOT_EQUALIZED = "LiteRT takes the range of each row as it runs: equalized weights only round worse"
+_FEW = 40  # images: LiteRT takes no range from its file
 
 
 def int8_lineage(
@@ -81,7 +81,10 @@ def int8_lineage(
 
 def _to_quantize_with(runner: Runner, plan: Plan, calibration: Images) -> Images:
     """Few images where the ranges only serve a comparison, and no weight is rounded by them."""
-    if plan.format != LITERT_FORMAT or family_of_model(runner.recipe.model).placer == "roles":
+    config = runner.recipe.quantize
+    by_roles = family_of_model(runner.recipe.model).placer == "roles"
+    measured = rounds_anew(config, by_roles=by_roles) or not config.disable_bias_correction
+    if plan.format != LITERT_FORMAT or measured:
         return calibration
     return first_images(calibration, _FEW)
 

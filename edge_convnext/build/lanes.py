@@ -7,15 +7,15 @@ did not make, for whatever reason, is made or refused by that pass, as if there 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import pickle
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from edge_convnext.build.float_chain import fold_weights, is_exported, weights_of
 from edge_convnext.build.float_forms import list_work
@@ -23,14 +23,17 @@ from edge_convnext.build.runner import Runner
 from edge_convnext.core.artifacts import LITERT_FORMAT
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.contention import other_load_pct, read_cpu_clock
+from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.heap import keep_heap
 from edge_convnext.core.isolate import Child, IsolatedFailure, start_child
 from edge_convnext.core.progress import untracked
 from edge_convnext.core.quotas import free_memory_bytes, sharing_cores, usable_cores
 from edge_convnext.core.step import Skipped
 from edge_convnext.networks.family import family_of_model
-from edge_convnext.networks.own_modules.code import consent, consented
+from edge_convnext.networks.own_modules.code import consented
 from edge_convnext.networks.plans import float_plan, list_gpu_plans
+from edge_convnext.runtimes.tensorrt.rtx_builder import why_no_rtx
+from edge_convnext.stages import recover
 
 if TYPE_CHECKING:
     from edge_convnext.build.inputs import Inputs
@@ -55,8 +58,9 @@ _LEAST_GAIN = 1.5
 _FEWEST_CORES = 1.75  # that other programs leave
 _FREE_BYTES = 3 << 30  # torch and its exporter a second time
 _COPIES = 12  # of the weights that a lane may hold
-_PATIENCE = 3.0  # times this lane's own time
-_LEAST_PATIENCE_S = 60.0
+# Until the child is given up, as its stages have limits of their own: this lane may have found
+# all of its part in the cache.
+_PATIENCE_S, _PATIENCE_S_PER_MB = 600.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ class Part:
     cost: float = 0.0
 
 
+_TRAINED_LATER = Skipped(recover.STAGE, "graphs are fine-tuned when both lanes are done")
 Make: TypeAlias = Callable[[Runner, Work, Part | None], object]  # fills the runner's cache
 
 
@@ -110,10 +115,11 @@ class SecondLane:
             recipe: Recipe of the build.
             weights: Weights as they were read.
         """
-        by_roles = family_of_model(recipe.model).placer == "roles"
-        wanted = weights.status == "done" and recipe.precision == "int8"
+        # A quick race of others is timed first, beside which no child may work.
+        planned = family_of_model(recipe.model).placer != "roles"
+        wanted = weights.status == "done" and recipe.precision == "int8" and planned
         if wanted and self._has_room(weights.value):
-            self._child = self._held.enter_context(start_child(partial(_warm_up, by_roles)))
+            self._child = self._held.enter_context(start_child(_warm_up))
 
     def fill_cache(self, runner: Runner, work: Work, make: Make) -> None:
         """Make the graphs of a build in two lanes, where that is worth a second process.
@@ -129,45 +135,62 @@ class SecondLane:
         parts = split_work(work)
         if parts is None or not self._has_room(work.inputs.weights.value):
             return
-        cache, before, started = runner.cache, len(runner.cache.made), time.perf_counter()
         own, other = parts
-        if _is_made(runner, work, own.forms | other.forms):
-            return
-        child = self._child or self._held.enter_context(start_child())
+        before, theirs = set(runner.cache.made), _Made({}, {})
         try:
-            child.call(
-                _make_there, make, work, other, cache.root, dict(runner.versions), consented()
-            )
-        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            if not _is_made(runner, work, own.forms | other.forms):
+                theirs = self._make_both(runner, work, make, own, other)
+        finally:
+            ours = {one: why for one, why in runner.cache.made.items() if one not in before}
+            runner.cache.count_as_made(ours | theirs.folders)
+        runner.known |= theirs.logits
+
+    def _make_both(self, runner: Runner, work: Work, make: Make, own: Part, other: Part) -> _Made:
+        """Make both parts; return what the child made."""
+        # Training takes all cores, and comes when all graphs are there.
+        recovered = isinstance(work.training, Skipped)
+        lane = work if recovered else replace(work, training=_TRAINED_LATER)
+        try:
+            pickle.dumps(lane)
+        except Exception as error:  # what a network of others has may be anything
             _log.info("a network that can't be sent to another process: %s", error)
-            return
+            return _Made({}, {})
+        child = self._child or self._held.enter_context(start_child())
+        child.call(_make_there, make, lane, other, runner.cache.root, dict(runner.versions))
         with _half_of_the_cores():
-            make(runner, work, own)
-        patience_s = max(_LEAST_PATIENCE_S, _PATIENCE * (time.perf_counter() - started))
+            make(runner, lane, own)
+        size_mb = work.inputs.weights.value.path.stat().st_size / 1e6
+        what = "waiting for the graphs of the other process"
         (found,) = [
-            child.result(patience_s)
-            for _ in runner.track((None,), "waiting for the graphs of the other process", 1)
+            child.result(_PATIENCE_S + _PATIENCE_S_PER_MB * size_mb)
+            for _ in runner.track((None,), what, 1)
         ]
         if isinstance(found, IsolatedFailure):
             _log.info("a process that makes graphs ahead failed: %s", found.reason)
-            found = _Made([], {})
-        cache.count_as_made([*cache.made[before:], *found.folders])
-        runner.known |= found.logits
+            return _Made({}, {})
+        return cast("_Made", found)
 
     def _has_room(self, weights: Weights) -> bool:
         """Whether a second process has a core that other programs leave, and the memory for it.
 
-        Others are looked at once, before the child is one of them.
+        Others are looked at once, before the child is one of them. Code of the user's own runs in
+        this process alone.
         """
         if self._has_core is None:
             load_pct = other_load_pct(self._begun, read_cpu_clock()) or 0.0
             self._has_core = (1 - load_pct / 100) * usable_cores() >= _FEWEST_CORES
         needed = _FREE_BYTES + _COPIES * weights.path.stat().st_size
         free = free_memory_bytes()
-        return self._has_core and (free is None or free >= needed)
+        enough = free is not None and free >= needed
+        return self._has_core and enough and not consented() and _can_share()
 
 
-def _warm_up(by_roles: bool) -> None:
+def _can_share() -> bool:
+    """Whether the packages are installed that threads are shared with."""
+    return all(find_spec(name) is not None for name in ("torch", "threadpoolctl"))
+
+
+def _warm_up() -> None:
     """Import what exporting and quantizing need: some seconds. A first export imports the most."""
     import torch
 
@@ -176,8 +199,7 @@ def _warm_up(by_roles: bool) -> None:
     from edge_convnext.stages.quantize_nncf import import_nncf
 
     torch.set_num_threads(1)
-    if not by_roles:  # those are placed without NNCF
-        import_nncf()
+    import_nncf()
     run_exporter(torch.nn.Linear(1, 1).eval(), torch.zeros(2, 1), ExportConfig())
 
 
@@ -185,7 +207,7 @@ def _warm_up(by_roles: bool) -> None:
 class _Made:
     """What the child made."""
 
-    folders: list[Path]  # of cache entries
+    folders: dict[Path, str | None]  # of cache entries: see `Cache.made`
     logits: dict[tuple[str, str, str], Logits]  # see `Runner.known`
 
 
@@ -195,14 +217,11 @@ def _make_there(
     part: Part,
     root: Path,
     versions: Mapping[str, str],
-    code: Collection[str],
 ) -> _Made:
-    """The child's lane."""
-    for name in code:
-        consent(name)
+    """The child's lane: what it can't make, the build itself will refuse."""
     keep_heap()
     runner = Runner(Cache(root), work.recipe, versions, untracked)
-    with _half_of_the_cores():
+    with _half_of_the_cores(), contextlib.suppress(EdgeConvNextError):
         make(runner, work, part)
     return _Made(runner.cache.made, runner.known)
 
@@ -256,7 +275,8 @@ def _jobs(work: Work) -> list[Part]:
         float_cost = 0.0 if float_plan(form, "fp32") in made else _FORM
         cost = float_cost + _cost_of(own)
         jobs.append(Part(frozenset({form}), cost=cost))
-    if for_gpu := list_gpu_plans(recipe, work.targets):
+    for_gpu = list_gpu_plans(recipe, work.targets)
+    if for_gpu and not (recipe.targets == "auto" and why_no_rtx()):  # else none is made
         starts = {(plan.form, plan.batch) for plan in for_gpu}
         static = sum(plan.precision == "int8" for plan in for_gpu)
         jobs.append(Part(gpu=True, cost=len(starts) * _FORM + static * (_STATIC_PLAN / 2)))
@@ -268,7 +288,7 @@ def _cost_of(plans: Collection[Plan]) -> float:
 
 
 def _is_made(runner: Runner, work: Work, forms: Collection[FormName]) -> bool:
-    """Whether an earlier build exported these forms: then a child would find little to do."""
+    """Whether an earlier build exported these forms: the rest is not worth another process."""
     inputs, samples = work.inputs, work.samples
     folded = fold_weights(runner, inputs.weights, samples)
     own = None if isinstance(folded, Skipped) else folded

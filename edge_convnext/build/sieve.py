@@ -181,18 +181,22 @@ def _compare(
 
 
 def _logits(runner: Runner, images: Images, machine: str, one: Candidate) -> Logits:
-    """Logits of one candidate, loaded as it is raced for the verdict."""
+    """Logits of one candidate, loaded as it is raced for the verdict.
+
+    In ONNX Runtime nothing could differ: there they are those that its stage was compared by.
+    """
     batch, threads = min(runner.recipe.benchmark.batches), runner.recipe.benchmark.threads
+    of_stage = one.runtime == _ELSEWHERE and not one.settings
     run = {
         "artefact": one.digest,
         "runtime": one.runtime,
         "hint": str(one.hint),
-        "timed_batch": str(batch),
+        **({"run": "its stage's"} if of_stage else {"timed_batch": str(batch)}),
         **dict(one.settings),
     }
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:
-        if one.runtime == _ELSEWHERE and not one.settings:  # its stage has run it so already
+        if of_stage:
             return {name: runner.logits_in(_ELSEWHERE, one.model.path, images) for name in names}
         runtime = load_candidate(one, batch, threads)
         return {name: predict(runtime, images.load()) for name in names}

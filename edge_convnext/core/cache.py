@@ -24,7 +24,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,8 +104,9 @@ class Cache:
         self.root = root
         # Entries that the caller relies on: what `prune` elsewhere leaves alone meanwhile.
         self._used: dict[Path, FolderLock | None] = {}
-        self.made: list[Path] = []  # entries that this object made, in order
-        self._ahead: set[Path] = set()
+        # Entries that this object made, in order, and why it had to make damaged ones again.
+        self.made: dict[Path, str | None] = {}
+        self._ahead: dict[Path, str | None] = {}
 
     def run(self, stage: str, key: str, make: Callable[[Path], dict[str, Any]]) -> Entry:
         """Return the entry of `key`, made now if it is not there.
@@ -144,22 +145,21 @@ class Cache:
         self._used[final] = lock if earlier is None else theirs
         if earlier is not None:
             return earlier
-        self.made.append(final)
+        self.made[final] = damage
         return Entry(final, key, result, digests, seconds, cached=False, rebuilt_because=damage)
 
-    def count_as_made(self, folders: Iterable[Path]) -> None:
+    def count_as_made(self, made: Mapping[Path, str | None]) -> None:
         """Count entries as made by their next use: this run made them ahead of it.
 
         Args:
-            folders: Folders of entries, from `made` of this object or of another process's.
+            made: Entries, from `made` of this object or of another process's.
         """
-        self._ahead.update(folders)
+        self._ahead.update(made)
 
     def _as_made(self, entry: Entry) -> Entry:
         if entry.folder not in self._ahead:
             return entry
-        self._ahead.remove(entry.folder)
-        return replace(entry, cached=False)
+        return replace(entry, cached=False, rebuilt_because=self._ahead.pop(entry.folder))
 
     @contextmanager
     def guarded(self) -> Iterator[None]:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 __all__ = ["without_lines"]
 
 _STDERR = 2
+# Two threads in the block at once would leave stderr with what one of them put in its place.
+_ALONE = threading.Lock()
 
 
 @contextmanager
@@ -23,6 +26,11 @@ def without_lines(beginning: bytes) -> Iterator[None]:
     Args:
         beginning: First bytes of the lines to drop.
     """
+    with _ALONE:
+        yield from _hold_lines(beginning)
+
+
+def _hold_lines(beginning: bytes) -> Iterator[None]:
     try:
         kept_open = os.dup(_STDERR)
     except OSError:  # a process without stderr

@@ -97,7 +97,9 @@ class Child:
         return _read_result(self._folder, status)
 
     def end(self) -> None:
-        """Kill the child, if it still runs, and all that it started."""
+        """Kill the child, if it still runs, and all of its group; only once, as numbers return."""
+        if self._process not in _running:
+            return
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):
                 self._process.stdin.close()
@@ -109,8 +111,8 @@ class Child:
 def start_child(warm_up: Callable[[], None] | None = None) -> Iterator[Child]:
     """Start a child process that waits for its call.
 
-    The child and all processes that it started are gone at the end of the block. On Linux the
-    child also dies with this process, even if that is killed.
+    The child and all processes of its group are gone at the end of the block. On Linux it also
+    dies with this process, even if that is killed, and children that it started so die with it.
 
     Args:
         warm_up: A module-level function of an importable module that the child runs while it

@@ -56,7 +56,8 @@ def usable_cores(root: Path = _ROOT) -> int:
 def sharing_cores(processes: int) -> Iterator[None]:
     """Leave cores to other processes of the same build: `usable_cores` is a share in the block.
 
-    Threads of two processes that wait by spinning slow each other to half and less.
+    Threads of two processes that wait by spinning slow each other to half and less. It holds for
+    this thread, not for those that it starts, nor for children.
 
     Args:
         processes: Number of those that share the cores, this one among them.

@@ -156,7 +156,8 @@ def choose_grid(
     def cost(grid: Grid) -> float:
         error = grid.round(seen.rows)
         error -= seen.rows
-        return float(np.einsum("ij,ij->j", error, error).astype(np.float64) @ energy)
+        np.square(error, out=error)
+        return float(error.mean(axis=0, dtype=np.float64) @ energy)
 
     if kind == "int8":
         return min((make_grid(share * low, share * high, kind) for share in _SHARES), key=cost)

@@ -61,6 +61,7 @@ __all__ = [
 
 # The smallest number whose 95 % interval does not reach from the smallest to the largest value.
 _LOADS = 9
+_LOADED: set[str] = set()  # runtimes that this process has loaded something in
 _MOST_BALLAST = 1 << 21  # bytes; enough to move the next load to other memory pages
 
 
@@ -258,14 +259,23 @@ def _load_each(
     threads: int | None,
     before: Callable[[], None] = lambda: None,
 ) -> list[Runtime]:
-    """Load candidates, `before` ahead of each: two at a time, as compiling keeps one core busy."""
+    """Load candidates, `before` ahead of each: two at a time, as compiling keeps one core busy.
+
+    On a GPU it is one after the other, and so where a runtime is loaded for the first time: its
+    library may belong to the thread that loads it.
+    """
 
     def load(candidate: Candidate) -> Runtime:
         before()
         return _load(candidate, batch, threads)
 
-    on_gpu = any(candidate.on_gpu for candidate in candidates)  # one after the other there
-    with ThreadPoolExecutor(1 if on_gpu else min(2, usable_cores())) as pool:
+    runtimes = {candidate.runtime for candidate in candidates}
+    alone = not runtimes <= _LOADED or any(candidate.on_gpu for candidate in candidates)
+    if alone:
+        models = [load(candidate) for candidate in candidates]
+        _LOADED.update(runtimes)
+        return models
+    with ThreadPoolExecutor(min(2, usable_cores())) as pool:
         return list(pool.map(load, candidates))
 
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["STAGE", "Site", "apply_factors", "equalize", "find_sites"]
 
-STAGE = Stage("equalize", 3, ("onnx", "onnxruntime"), max_error=1e-3)
+STAGE = Stage("equalize", 4, ("onnx", "onnxruntime"), max_error=1e-3)
 
 
 def equalize(

@@ -114,9 +114,7 @@ def quantize(
             )
         nncf = import_nncf()
         wanted = _select(before, placement, config, model.path)
-        after = run_nncf(
-            nncf, before, wanted, _for_nncf(before, images, config, placement), config, track
-        )
+        after = run_nncf(nncf, before, wanted, _for_nncf(images, config, placement), config, track)
         _finish(after, before, placement, nncf.__version__)
         _set_ranges(after, before, images, config, activation_type)
         if rounds_anew(config, by_roles=False):
@@ -130,17 +128,11 @@ def quantize(
 
 
 def _for_nncf(
-    before: onnx.ModelProto,
-    images: list[NDArray[np.float32]],
-    config: QuantizeConfig,
-    placement: PlacementName,
+    images: list[NDArray[np.float32]], config: QuantizeConfig, placement: PlacementName
 ) -> list[NDArray[np.float32]]:
-    """The images that NNCF needs: one, or one fixed batch, if nothing that it measures is used."""
+    """Return the images that NNCF needs: one batch if nothing that it measures is used."""
     own_ranges = config.own_ranges and placement != "all"
-    if not (own_ranges and config.disable_bias_correction):
-        return images
-    fixed = before.graph.input[0].type.tensor_type.shape.dim[0].dim_value
-    return [images[0][: fixed or 1]]
+    return images[:1] if own_ranges and config.disable_bias_correction else images
 
 
 def _set_ranges(

@@ -23,6 +23,7 @@ from edge_convnext.build.float_chain import (
     approximate_step,
     export_step,
     fold_step,
+    is_exported,
     require_usual,
     simplify_step,
 )
@@ -86,6 +87,9 @@ def test_export(lab, precision, limit):
         f"exporting the conv form, {precision}",
     )  # fmt: skip
     assert step.value == OnnxModel(step.value.path, precision, "conv")
+    for form, known in (("conv", True), ("nhwc", False)):
+        folded = Step(FOLDED, "done", 0.0, "d")
+        assert is_exported(lab.again(), folded, form, precision, SAMPLES, MODEL) is known
     ((_, arguments, _),) = lab.calls
     assert arguments[:4] == (FOLDED, "conv", precision, RECIPE.export)
     assert arguments[4].name == name

@@ -18,12 +18,12 @@ from support.stage_lab import (
     tools,
 )
 
-from edge_convnext.build import runner
+from edge_convnext.build import int8_chain, runner
 from edge_convnext.build.int8_chain import equalize_step, lower_step, quantize_step, recover_step
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError, UntrainableError
 from edge_convnext.core.product_groups import Regrouping
-from edge_convnext.core.step import Skipped
+from edge_convnext.core.step import Images, Skipped
 from edge_convnext.stages import equalize, quantize, recover
 from edge_convnext.stages import fuse_for_onnxruntime as fuse
 from edge_convnext.stages.recover import Recovery
@@ -262,3 +262,19 @@ def test_the_key_tells_weights_that_were_rounded_anew(lab, monkeypatch, model, s
     monkeypatch.setattr(one, "graph", lambda *_, key, **rest: keys.append(key))
     quantize_step(one, graph("nhwc.onnx"), plan, [], CALIBRATION, SAMPLES)
     assert [key.get("weight_rounding") for key in keys] == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("format", "config", "count"),
+    [
+        ("litert", {}, 40),
+        ("qdq", {}, 100),
+        ("litert", {"weight_rounding": "reconstruction"}, 100),
+        ("litert", {"disable_bias_correction": False}, 100),
+    ],
+)
+def test_where_ranges_serve_a_comparison_alone_few_images_are_enough(lab, format, config, count):
+    recipe = RECIPE.model_copy(update={"quantize": RECIPE.quantize.model_copy(update=config)})
+    calibration = Images("a", 100, list)
+    plan = replace(PLAN, format=format)
+    assert int8_chain._to_quantize_with(lab.again(recipe), plan, calibration).count == count

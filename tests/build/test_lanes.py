@@ -2,12 +2,11 @@
 
 import os
 import pickle
-from contextlib import nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from support.stage_lab import CALIBRATION, INFO, RECIPE, SAMPLES, WEIGHTS
+from support.stage_lab import INFO, RECIPE, WEIGHTS
 
 from edge_convnext.build import lanes
 from edge_convnext.build.lanes import SecondLane, Work, split_work
@@ -16,10 +15,16 @@ from edge_convnext.core import quotas
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.isolate import IsolatedFailure
 from edge_convnext.core.progress import untracked
-from edge_convnext.core.step import Skipped, Step
+from edge_convnext.core.step import Images, Skipped, Step
 from edge_convnext.networks.plans import float_plan, plan_for
 from edge_convnext.stages import recover
 
+
+def decode():
+    return []
+
+
+SAMPLES, CALIBRATION, TRAINING = (Images(name, 3, decode) for name in "abc")
 HAS_ROOM = SecondLane._has_room  # before the session's fixtures
 WEIGHT_BYTES = 100
 MODEL = Step(WEIGHTS, "done", 0.0, "digest of model")
@@ -70,7 +75,7 @@ class Lanes:
 
     def __init__(self, tmp_path, monkeypatch):
         self.cache = Cache(tmp_path)
-        self.made, self.called, self.ended, self.found = [], [], [], None
+        self.made, self.called, self.ended, self.training, self.found = [], [], [], [], None
         self.runner = SimpleNamespace(
             cache=self.cache, recipe=ATTO, versions={"onnx": "1"}, track=untracked, known={}
         )
@@ -79,11 +84,12 @@ class Lanes:
         monkeypatch.setattr(lanes, "free_memory_bytes", lambda: self.free_bytes)
         monkeypatch.setattr(lanes, "other_load_pct", lambda before, now: self.load_pct)
         monkeypatch.setattr(lanes, "_is_made", lambda *_: self.is_made)
-        self.free_bytes, self.load_pct, self.is_made = None, None, False
+        self.free_bytes, self.load_pct, self.is_made = 1 << 40, None, False
 
     def make(self, runner, work, part=None):
         cores = lanes.usable_cores()
         self.made.append((part, cores))
+        self.training.append(work.training)
         runner.cache.run("own", "k", lambda folder: {})
 
     def start(self, warm_up=None):
@@ -101,7 +107,7 @@ class Lanes:
                 outer.called.append((function, pickle.loads(pickle.dumps(arguments[2:4]))))
 
             def result(self, timeout_s):
-                assert timeout_s >= 60
+                assert timeout_s == pytest.approx(600 + 5 * WEIGHT_BYTES / 1e6)
                 theirs = Cache(outer.cache.root)
                 theirs.run("theirs", "k", lambda folder: {})
                 made = lanes._Made(theirs.made, {("theirs", "images", "onnxruntime"): "logits"})
@@ -145,20 +151,49 @@ def test_what_the_child_did_not_make_is_left_to_the_build(two):
     assert statuses(two.cache) == [False, True]
 
 
-def test_a_network_that_can_not_be_sent_is_made_here_alone(two, monkeypatch):
-    def start(warm_up=None):
-        return nullcontext(SimpleNamespace(call=lambda *given: pickle.dumps(lambda: given)))
-
-    monkeypatch.setattr(lanes, "start_child", start)
+def test_a_network_that_can_not_be_sent_is_made_here_alone(two):
+    two.work = replace(two.work, samples=lambda: None)
     with SecondLane() as lane:
         lane.fill_cache(two.runner, two.work, two.make)
-    assert two.made == []
+    assert (two.made, two.called) == ([], [])
+
+
+def test_code_of_the_users_own_and_missing_packages_leave_one_process(two, monkeypatch):
+    monkeypatch.setattr(lanes, "consented", lambda: frozenset({"net:make"}))
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, two.work, two.make)
+    monkeypatch.setattr(lanes, "consented", frozenset)
+    monkeypatch.setattr(lanes, "find_spec", lambda name: None if name == "threadpoolctl" else name)
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, two.work, two.make)
+    assert (two.made, two.called) == ([], [])
+
+
+def test_a_fold_that_was_made_to_look_counts_as_made(two, monkeypatch):
+    def look(runner, *_):
+        runner.cache.run("own", "k", lambda folder: {})
+        return True
+
+    monkeypatch.setattr(lanes, "_is_made", look)
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, two.work, two.make)
+    assert statuses(two.cache)[0] is False
+
+
+def test_lanes_train_nothing(two):
+    two.work = replace(two.work, training=TRAINING)
+    with SecondLane() as lane:
+        lane.fill_cache(two.runner, two.work, two.make)
+    assert [one.reason for one in two.training] == [
+        "graphs are fine-tuned when both lanes are done"
+    ]
 
 
 @pytest.mark.parametrize(
     "state",
     [
         {"free_bytes": (3 << 30) + 12 * WEIGHT_BYTES - 1},
+        {"free_bytes": None},
         {"load_pct": 57.0},  # 1.72 of 4 cores are left
         {"is_made": True},
     ],

@@ -254,9 +254,10 @@ def test_what_a_run_made_ahead_counts_as_made_once(tmp_path):
     keys = [stage_key("a", number=number) for number in range(2)]
     for key in keys:
         ahead.run("a", key, lambda folder: {})
-    assert ahead.made == [tmp_path / "a" / key for key in keys]
-    here.count_as_made(ahead.made[:1])
+    assert ahead.made == {tmp_path / "a" / key: None for key in keys}
+    here.count_as_made({tmp_path / "a" / keys[0]: "it was damaged"})
     found = [here.run("a", key, lambda folder: {}) for key in (*keys, keys[0])]
     assert [one.cached for one in found] == [False, True, True]
+    assert [one.rebuilt_because for one in found] == ["it was damaged", None, None]
     assert found[0].seconds == found[2].seconds
-    assert here.made == []
+    assert here.made == {}

@@ -41,3 +41,26 @@ def test_a_process_without_stderr_goes_on():
     code += "with without_lines(b'INFO'):\n    print('inside')\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "inside"
+
+
+AT_ONCE = """
+import os, threading, time
+from edge_convnext.core.chatter import without_lines
+before, both = os.fstat(2).st_ino, threading.Barrier(2)
+def hold():
+    both.wait()
+    for _ in range(5):
+        with without_lines(b"INFO: "):
+            os.write(2, b"ERROR\\n")
+            time.sleep(0.005)
+threads = [threading.Thread(target=hold) for _ in range(2)]
+[one.start() for one in threads], [one.join() for one in threads]
+os.write(2, b"the same\\n" if os.fstat(2).st_ino == before else b"")
+"""
+
+
+def test_two_threads_at_once_leave_stderr_as_it_was():
+    done = subprocess.run(
+        [sys.executable, "-c", AT_ONCE], capture_output=True, text=True, check=False
+    )
+    assert done.stderr.splitlines() == [*["ERROR"] * 10, "the same"]

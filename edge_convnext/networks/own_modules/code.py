@@ -64,7 +64,7 @@ def consent(name: str) -> None:
 
 
 def consented() -> frozenset[str]:
-    """What may run, for a child process of this very command: it is asked for nothing itself."""
+    """What may run in this process."""
     return frozenset(_CONSENTED)
 
 
