@@ -93,7 +93,7 @@ def rounds_anew(config: QuantizeConfig, *, by_roles: bool = True) -> bool:
 def placing_key(config: QuantizeConfig, *, by_roles: bool) -> dict[str, str]:
     """The part of a cache key that is of this module; other placers have none of it."""
     placed = {"placer": _REVISION} if by_roles else {}
-    rounded = {"weight_rounding": "2"} if rounds_anew(config, by_roles=by_roles) else {}
+    rounded = {"weight_rounding": "3"} if rounds_anew(config, by_roles=by_roles) else {}
     return placed | rounded
 
 
