@@ -247,8 +247,8 @@ def test_groups_that_a_plan_changes_move_the_key_and_reach_the_quantizer(lab, mo
     ("model", "stated", "wanted"),
     [
         ("atto", "auto", None),  # as before there was a choice: what users hold stays good
-        ("atto", "reconstruction", "2"),
-        ("timm:mobilenetv2_100", "auto", "2"),
+        ("atto", "reconstruction", "3"),
+        ("timm:mobilenetv2_100", "auto", "3"),
         ("timm:mobilenetv2_100", "nearest", None),
     ],
 )
