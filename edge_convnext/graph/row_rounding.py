@@ -79,7 +79,8 @@ def _factorise_surely(moments: Floats, mean: float) -> Floats:
     damped = moments.copy()
     while True:
         try:
-            return _factorise(damped[None])[0]
+            factor: Floats = _factorise(damped[None])[0]
+            return factor
         except np.linalg.LinAlgError:
             damped[diagonal, diagonal] += more
             more *= 4.0
