@@ -148,8 +148,8 @@ class SecondLane:
     def _make_both(self, runner: Runner, work: Work, make: Make, own: Part, other: Part) -> _Made:
         """Make both parts; return what the child made."""
         # Training takes all cores, and comes when all graphs are there.
-        recovered = isinstance(work.training, Skipped)
-        lane = work if recovered else replace(work, training=_TRAINED_LATER)
+        untrained = isinstance(work.training, Skipped)
+        lane = work if untrained else replace(work, training=_TRAINED_LATER)
         try:
             pickle.dumps(lane)
         except Exception as error:  # what a network of others has may be anything

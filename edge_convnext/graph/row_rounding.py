@@ -5,6 +5,8 @@ Source: GPTQ, arXiv 2210.17323, in the form of LDLQ, arXiv 2307.13304, section 3
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ __all__ = ["Floats", "round_rows"]
 Floats = NDArray[np.float64]
 _NOTHING = 1e-30  # a mean square of inputs that are never seen
 _DAMPING = 0.01  # of the mean second moment; GPTQ's own
+_TRIES = 64  # each adds four times as much: more are of no use to finite moments
 _BLOCK = 64  # columns whose errors reach the later ones in one product
 
 
@@ -77,13 +80,13 @@ def _factorise_surely(moments: Floats, mean: float) -> Floats:
     more = max(_DAMPING * abs(mean), _NOTHING)
     diagonal = np.arange(len(moments))
     damped = moments.copy()
-    while True:
-        try:
+    for _ in range(_TRIES):
+        with contextlib.suppress(np.linalg.LinAlgError):
             factor: Floats = _factorise(damped[None])[0]
             return factor
-        except np.linalg.LinAlgError:
-            damped[diagonal, diagonal] += more
-            more *= 4.0
+        damped[diagonal, diagonal] += more
+        more *= 4.0
+    raise np.linalg.LinAlgError("moments that are not finite")
 
 
 def _factorise(moments: Floats) -> Floats:

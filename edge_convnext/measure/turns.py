@@ -14,6 +14,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.heap import pausing_collections
 from edge_convnext.runtimes import GpuRuntime
 from edge_convnext.runtimes.interface import native_images
 
@@ -108,11 +109,6 @@ def quick_collections() -> Iterator[None]:
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
     """Switch garbage collections off in the block, so that none falls into one model's turn."""
-    was_enabled = gc.isenabled()
     gc.collect()
-    gc.disable()
-    try:
+    with pausing_collections():
         yield
-    finally:
-        if was_enabled:
-            gc.enable()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from support.written_graphs import draw
 
+from edge_convnext.graph import row_rounding
 from edge_convnext.graph.row_rounding import round_rows
 
 
@@ -86,6 +87,20 @@ def test_moments_that_are_mostly_rounding_error_round_too(lowest):
     assert np.isfinite(found).all()
     assert np.abs(found * 0.1 - weight).max() < 1.0
     np.testing.assert_array_equal(found[1], round_rows(weight[1:], scale[1:], moments[1:], 127)[0])
+
+
+def test_moments_that_no_damping_mends_end_in_an_error(monkeypatch):
+    tried = []
+
+    def fail(moments):
+        tried.append(moments[0, 0, 0])
+        raise np.linalg.LinAlgError
+
+    monkeypatch.setattr(row_rounding, "_factorise", fail)
+    with pytest.raises(np.linalg.LinAlgError, match="not finite"):
+        round_rows(np.ones((1, 1, 2)), np.full((1, 1), 0.1), np.eye(2)[None], 127)
+    assert tried == sorted(tried)
+    assert tried[-1] > 1e30
 
 
 def test_integers_stay_within_the_largest_and_inputs_that_are_never_seen_are_rounded_nearest():
