@@ -65,6 +65,7 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
         "onnxsim",
         "safetensors",
         "scikit-learn",
+        "threadpoolctl",
         "torch",
     ),
     "timm": ("timm",),

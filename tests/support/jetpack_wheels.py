@@ -14,6 +14,7 @@ import sys
 import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 try:
     import tomllib
@@ -30,9 +31,15 @@ _PLATFORMS = [f"manylinux_2_{minor}_aarch64" for minor in range(35, 16, -1)] + [
 BESIDE = ("cuda-python<13",)  # what README tells to install beside the package
 
 
+def read_project() -> dict[str, Any]:
+    """Table `project` of `pyproject.toml` as it is now: installed metadata may be older."""
+    project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    return project
+
+
 def requirements() -> list[str]:
     """Of the package without extras, and of OpenVINO's."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    project = read_project()
     return [*project["dependencies"], *project["optional-dependencies"]["openvino"], *BESIDE]
 
 
