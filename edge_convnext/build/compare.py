@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import numpy as np
 from edge_convnext.build.runner import Logits, Runner
 from edge_convnext.core.artifacts import ModelInfo, Weights
 from edge_convnext.core.progress import Track
+from edge_convnext.core.quotas import usable_cores
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Step
 from edge_convnext.data.batches import iter_batches
@@ -20,11 +23,13 @@ from edge_convnext.measure.accuracy import (
     check_logits,
     compare_predictions,
 )
-from edge_convnext.measure.candidates import Candidate, load_candidate
+from edge_convnext.measure.candidates import Candidate, load_candidate, load_each
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.runtimes.reference import load_reference, reference_runtime
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edge_convnext.runtimes import Runtime
 
 __all__ = ["evaluate_options"]
@@ -63,9 +68,16 @@ def evaluate_options(
         }
 
     def infer(names: Sequence[str]) -> dict[str, Logits]:
-        loaded = {name: _load(name, options, weights.value, recipe) for name in names}
+        wanted = [option for option in options if option.name in names]
+        lanes = _count_lanes(wanted, recipe.benchmark.threads)
+        loaded = _load_all(wanted, recipe, lanes)
+        reference = None
+        if _REFERENCE in names:
+            reference = load_reference(weights.value, recipe.benchmark.threads)
         what = f"evaluating {_name_runs(names)} on {len(images):,} images{prepared}"
-        return _infer_all(loaded, images, info, recipe.evaluate.batch, runner.track, what)
+        return _infer_all(
+            reference, loaded, lanes, images, info, recipe.evaluate.batch, runner.track, what
+        )
 
     found = runner.logits(runs, images.content_digest, asdict(info.preprocess), machine, infer)
     labels = np.array([sample.label for sample in images.samples], dtype=np.int64)
@@ -88,33 +100,54 @@ def _name_runs(names: Sequence[str]) -> str:
     return " and ".join([*(["the float model"] if _REFERENCE in names else []), *candidates])
 
 
-def _load(name: str, options: Sequence[Candidate], weights: Weights, recipe: Recipe) -> Runtime:
-    threads = recipe.benchmark.threads
-    if name == _REFERENCE:
-        return load_reference(weights, threads)
-    option = next(option for option in options if option.name == name)
-    return load_candidate(option, recipe.evaluate.batch, threads)
+def _count_lanes(candidates: Sequence[Candidate], threads: int | None) -> int:
+    """How many candidates run at once: two, on half of the cores each, if nothing forbids it.
+
+    Threads of one inference wait for each other; those of two don't. The logits are the same.
+    """
+    alone = threads is not None or any(candidate.on_gpu for candidate in candidates)
+    return 1 if alone else max(1, min(2, usable_cores(), len(candidates)))
+
+
+def _load_all(candidates: Sequence[Candidate], recipe: Recipe, lanes: int) -> dict[str, Runtime]:
+    threads = usable_cores() // lanes if lanes > 1 else recipe.benchmark.threads
+    batch = recipe.evaluate.batch
+    loaded = load_each(candidates, lambda one: load_candidate(one, batch, threads))
+    return {one.name: runtime for one, runtime in zip(candidates, loaded, strict=True)}
 
 
 def _infer_all(
+    reference: Runtime | None,
     runtimes: Mapping[str, Runtime],
+    lanes: int,
     images: ImageSet,
     info: ModelInfo,
     batch: int,
     track: Track,
     what: str,
 ) -> dict[str, Logits]:
-    """Decode each batch once and give it to every runtime."""
+    """Decode each batch once and give it to every runtime; to the reference alone, first."""
     found: dict[str, Logits] = {}  # 4 bytes for each image, class and runtime
+    spent_s = dict.fromkeys(runtimes, 0.0)
     start = 0
     # Many inferences per turn, so that one runtime's threads sleep before the next one starts.
     decoded = batch * max(1, _TURN // batch)
     batches = iter_batches(images.samples, info.preprocess, decoded, info.in_channels)
-    for part in track(batches, what, -(-len(images) // decoded)):
-        for name, runtime in runtimes.items():
-            logits = check_logits(runtime.infer(part), name)
-            if name not in found:
-                found[name] = np.empty((len(images), logits.shape[1]), np.float32)
-            found[name][start : start + len(part)] = logits
-        start += len(part)
+
+    def infer(name: str, runtime: Runtime, part: NDArray[np.float32]) -> None:
+        started = time.perf_counter()
+        logits = check_logits(runtime.infer(part), name)
+        if name not in found:
+            found[name] = np.empty((len(images), logits.shape[1]), np.float32)
+        found[name][start : start + len(part)] = logits
+        spent_s[name] = time.perf_counter() - started
+
+    with ThreadPoolExecutor(lanes, thread_name_prefix="evaluate") as pool:
+        for part in track(batches, what, -(-len(images) // decoded)):
+            if reference is not None:
+                infer(_REFERENCE, reference, part)
+            slowest_first = sorted(runtimes, key=lambda name: -spent_s[name])
+            for done in [pool.submit(infer, one, runtimes[one], part) for one in slowest_first]:
+                done.result()
+            start += len(part)
     return found

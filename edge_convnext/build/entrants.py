@@ -84,8 +84,8 @@ def evaluate_entrants(
     for_gpu = list_gpu_options(recipe, graphs.for_gpu, alone=not runtimes and not for_arm)
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
     wanted = [option for option in options if option.may_ship or any_ships]
-    if runtimes and recipe.benchmark.scope == "decision" and not any_ships:
-        # Of the floats only the fastest counts, and the race has yet to show which that is.
+    if runtimes and not any_ships:
+        # Of the floats only those count that may be the fastest, and the race has yet to show them.
         wanted = [option for option in wanted if option.model.precision != "fp32"]
     wanted += [option for option in for_arm if option.model.precision == recipe.precision]
     evaluator.add(wanted + for_gpu)

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,9 +30,8 @@ from edge_convnext.core.quotas import (
     read_throttling,
     sum_periods,
     throttled_since,
-    usable_cores,
 )
-from edge_convnext.measure.candidates import Candidate, load_candidate
+from edge_convnext.measure.candidates import Candidate, load_candidate, load_each
 from edge_convnext.measure.row_memory import try_memory
 from edge_convnext.measure.speed import Ratio, speedup
 from edge_convnext.measure.timings import BenchmarkResult, Judged, TimedRow, Turns, make_row
@@ -61,7 +59,6 @@ __all__ = [
 
 # The smallest number whose 95 % interval does not reach from the smallest to the largest value.
 _LOADS = 9
-_LOADED: set[str] = set()  # runtimes that this process has loaded something in
 _MOST_BALLAST = 1 << 21  # bytes; enough to move the next load to other memory pages
 
 
@@ -259,24 +256,13 @@ def _load_each(
     threads: int | None,
     before: Callable[[], None] = lambda: None,
 ) -> list[Runtime]:
-    """Load candidates, `before` ahead of each: two at a time, as compiling keeps one core busy.
-
-    On a GPU it is one after the other, and so where a runtime is loaded for the first time: its
-    library may belong to the thread that loads it.
-    """
+    """Load candidates, `before` ahead of each."""
 
     def load(candidate: Candidate) -> Runtime:
         before()
         return _load(candidate, batch, threads)
 
-    runtimes = {candidate.runtime for candidate in candidates}
-    alone = not runtimes <= _LOADED or any(candidate.on_gpu for candidate in candidates)
-    if alone:
-        models = [load(candidate) for candidate in candidates]
-        _LOADED.update(runtimes)
-        return models
-    with ThreadPoolExecutor(min(2, usable_cores())) as pool:
-        return list(pool.map(load, candidates))
+    return load_each(candidates, load)
 
 
 def _load(candidate: Candidate, batch: int, threads: int | None) -> Runtime:

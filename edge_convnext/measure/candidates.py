@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.artifacts import OnnxModel, RuntimeName
+from edge_convnext.core.quotas import usable_cores
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.load import find_runtime, load_runtime
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from edge_convnext.core.step import Step
     from edge_convnext.runtimes import PrecisionHint, Runtime
 
-__all__ = ["Candidate", "load_candidate", "merge_settings"]
+__all__ = ["Candidate", "load_candidate", "load_each", "merge_settings"]
+
+_LOADED: set[str] = set()  # runtimes that this process has loaded something in
 
 
 @dataclass(frozen=True)
@@ -89,4 +95,30 @@ def load_candidate(candidate: Candidate, batch: int | None, threads: int | None)
         ArtifactError: The file is missing.
         InferenceError: The runtime refused the graph.
     """
-    return load_runtime(candidate.runtime, candidate.model.path, candidate.options(batch, threads))
+    loaded = load_runtime(
+        candidate.runtime, candidate.model.path, candidate.options(batch, threads)
+    )
+    _LOADED.add(candidate.runtime)
+    return loaded
+
+
+def load_each(
+    candidates: Sequence[Candidate], load: Callable[[Candidate], Runtime]
+) -> list[Runtime]:
+    """Load candidates two at a time, as compiling keeps one core busy.
+
+    On a GPU it is one after the other, and so where a runtime is loaded for the first time: its
+    library may belong to the thread that loads it.
+
+    Args:
+        candidates: Candidates to load.
+        load: Function that loads one by `load_candidate`.
+
+    Returns:
+        The loaded models in the order of `candidates`.
+    """
+    runtimes = {candidate.runtime for candidate in candidates}
+    if not runtimes <= _LOADED or any(candidate.on_gpu for candidate in candidates):
+        return [load(candidate) for candidate in candidates]
+    with ThreadPoolExecutor(min(2, usable_cores())) as pool:
+        return list(pool.map(load, candidates))

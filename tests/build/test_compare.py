@@ -1,5 +1,7 @@
 """What an evaluation asks of the cache and of the runtimes, and the order of what comes back."""
 
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -86,13 +88,20 @@ def asked(monkeypatch):
     """Shapes by name of what was loaded."""
     seen = {}
 
-    def load(name, options, weights, recipe):
-        assert options == [FLOAT, INT8]
-        assert (weights, recipe) == (WEIGHTS.value, RECIPE)
+    def load(name, sign):
         seen[name] = []
-        return Grey(-1 if name == INT8.name else 1, seen[name])
+        return Grey(sign, seen[name])
 
-    monkeypatch.setattr(measure, "_load", load)
+    def load_reference(weights, threads):
+        assert (weights, threads) == (WEIGHTS.value, 2)
+        return load("torch", 1)
+
+    def load_candidate(one, batch, threads):
+        assert (batch, threads) == (3, 2)
+        return load(one.name, -1 if one is INT8 else 1)
+
+    monkeypatch.setattr(measure, "load_reference", load_reference)
+    monkeypatch.setattr(measure, "load_candidate", load_candidate)
     return seen
 
 
@@ -154,33 +163,118 @@ def test_only_what_the_cache_lacks_is_run(tmp_path, asked):
     assert asked.keys() == {INT8.name}
 
 
-def test_logits_that_are_not_finite_are_told_with_the_option(tmp_path, monkeypatch):
-    def load(name, *_):
-        return SimpleNamespace(infer=lambda images: np.full((len(images), 2), np.nan, np.float32))
+def broken(*_):
+    return SimpleNamespace(infer=lambda images: np.full((len(images), 2), np.nan, np.float32))
 
-    monkeypatch.setattr(measure, "_load", load)
+
+def test_logits_that_are_not_finite_are_told_with_the_option(tmp_path, asked, monkeypatch):
+    images = grey_images(tmp_path, 2)
+    monkeypatch.setattr(measure, "load_candidate", broken)
+    with pytest.raises(InferenceError, match=r"2 of 2 images got .* logits in conv.fp32.onnx op"):
+        evaluate_options([FLOAT], WEIGHTS, images, Fake(), "m")
+    monkeypatch.setattr(measure, "load_reference", broken)
     with pytest.raises(InferenceError, match=r"2 of 2 images got .* logits in torch"):
-        evaluate_options([FLOAT], WEIGHTS, grey_images(tmp_path, 2), Fake(), "m")
+        evaluate_options([FLOAT], WEIGHTS, images, Fake(), "m")
 
 
-def test_an_option_is_loaded_with_its_hint_settings_threads_and_batch(monkeypatch):
+def test_an_option_is_loaded_with_its_hint_settings_threads_and_batch(tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(candidates, "load_runtime", lambda *arguments: calls.append(arguments))
-    measure._load(INT8.name, [FLOAT, replace(INT8, hint="bf16"), INT8], WEIGHTS.value, RECIPE)
+
+    def load(*arguments):
+        calls.append(arguments)
+        return Grey(1, [])
+
+    monkeypatch.setattr(candidates, "load_runtime", load)
+    held = Fake({"torch": np.zeros((2, 2), np.float32)})
+    evaluate_options([INT8], WEIGHTS, grey_images(tmp_path, 2), held, "m")
     ((runtime, path, options),) = calls
     assert (runtime, path) == ("onnxruntime", Path("conv.int8.onnx"))
     assert (options.threads, options.batch) == (2, 3)
     assert (options.precision_hint, options.settings) == ("f32", (("A", "1"), ("B", "2")))
 
 
-def test_the_reference_is_the_unfolded_network_in_torch(monkeypatch):
+class Side:
+    """A runtime that waits until as many others run as it is told."""
+
+    def __init__(self, barrier, threads, seen):
+        self.barrier, self.threads, self.seen = barrier, threads, seen
+
+    def infer(self, images):
+        self.seen.append(self.threads)
+        self.barrier.wait(20)
+        return np.zeros((len(images), 2), np.float32)
+
+
+@pytest.mark.parametrize("cores", [2, 5])
+def test_two_candidates_run_at_once_on_half_of_the_cores_each(tmp_path, monkeypatch, cores):
+    seen, barrier = [], threading.Barrier(2)
+    monkeypatch.setattr(measure, "usable_cores", lambda: cores)
+    monkeypatch.setattr(measure, "load_candidate", lambda *_: Side(barrier, _[2], seen))
+    monkeypatch.setattr(measure, "_TURN", 3)
+    steps = Fake({"torch": np.zeros((9, 2), np.float32)})
+    steps.recipe = make_recipe({"model": "convnextv2_atto", "evaluate": {"batch": 3}})
+    evaluate_options([FLOAT, INT8], WEIGHTS, grey_images(tmp_path, 9), steps, "m")
+    assert seen == [cores // 2] * 6
+
+
+@pytest.mark.parametrize(
+    ("options", "threads", "cores", "lanes"),
+    [
+        ([FLOAT, INT8], None, 4, 2),
+        ([FLOAT, INT8], 2, 4, 1),  # as many threads as the user says
+        ([FLOAT, INT8], None, 1, 1),
+        ([FLOAT], None, 4, 1),
+        ([], None, 4, 1),
+        (
+            [FLOAT, replace(INT8, runtime="tensorrt_rtx")],
+            None,
+            4,
+            1,
+        ),  # a GPU takes one after the other
+    ],
+)
+def test_where_two_run_at_once(options, threads, cores, lanes, monkeypatch):
+    monkeypatch.setattr(measure, "usable_cores", lambda: cores)
+    assert measure._count_lanes(options, threads) == lanes
+
+
+def test_torch_has_the_cores_for_itself(tmp_path, monkeypatch):
+    running, beside = [], []
+
+    class Noted(Grey):
+        def infer(self, images):
+            beside.append(tuple(running))
+            running.append(self.sign)
+            found = super().infer(images)
+            time.sleep(0.02)
+            running.remove(self.sign)
+            return found
+
+    monkeypatch.setattr(measure, "usable_cores", lambda: 2)
+    monkeypatch.setattr(measure, "load_reference", lambda *_: Noted(1, []))
+    monkeypatch.setattr(measure, "load_candidate", lambda *_: Noted(-1, []))
+    monkeypatch.setattr(measure, "_TURN", 3)
+    steps = Fake()
+    steps.recipe = make_recipe({"model": "convnextv2_atto", "evaluate": {"batch": 3}})
+    evaluate_options([FLOAT, INT8], WEIGHTS, grey_images(tmp_path, 6), steps, "m")
+    assert beside[0::3] == [(), ()]
+    assert all(1 not in others for others in beside)
+
+
+def test_the_reference_is_the_unfolded_network_in_torch(tmp_path, monkeypatch):
     from edge_convnext.networks.convnext.family import FAMILY
     from edge_convnext.runtimes import pytorch
 
+    made = []
+
+    def runtime(module, threads):
+        made.append((module, threads))
+        return Grey(1, [])
+
     monkeypatch.setattr(type(FAMILY), "build", lambda _, weights, form: (weights, form))
-    monkeypatch.setattr(pytorch, "TorchRuntime", lambda *arguments: arguments)
-    loaded = measure._load("torch", [FLOAT], WEIGHTS.value, RECIPE)
-    assert loaded == ((WEIGHTS.value, "raw"), 2)
+    monkeypatch.setattr(pytorch, "TorchRuntime", runtime)
+    evaluate_options([], WEIGHTS, grey_images(tmp_path, 2), Fake(), "m")
+    assert made == [((WEIGHTS.value, "raw"), 2)]
 
 
 def evaluation(cached, seconds):

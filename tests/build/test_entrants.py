@@ -66,7 +66,7 @@ def listed(monkeypatch):
 def test_what_may_ship_is_evaluated_and_a_fallback_takes_the_place_of_what_it_mends(listed):
     evaluator = Evaluator(further=[HELD], fallbacks=[SimpleNamespace(replaced=(INT8,))])
     found = evaluate_entrants(prepared(), evaluator)
-    assert evaluator.added == [["float", "int8", "gpu"]]  # the other form only sets the pace
+    assert evaluator.added == [["int8", "gpu"]]  # of the floats the race will ask for some
     assert found.options == [FLOAT, RIVAL, INT8, HELD]
     assert found.judged == [FLOAT, RIVAL, HELD]
     assert (found.for_gpu, found.raw) == ([GPU], RAW)
@@ -101,7 +101,7 @@ def test_graphs_for_arm_are_evaluated_and_judged_where_nothing_runs_here(
     found = evaluate_entrants(prepared(runtimes=runtimes), evaluator)
     assert alone == [False]  # the float graph is there already
     if runtimes:
-        assert evaluator.added == [["float", "int8", "arm", "gpu"]]
+        assert evaluator.added == [["int8", "arm", "gpu"]]
         assert (found.judged, found.for_arm) == ([FLOAT, HELD], [ARM, ARM_FLOAT])
     else:
         assert evaluator.added == [["arm", "gpu"]]
@@ -118,15 +118,6 @@ def test_the_cpu_decides_whether_exact_products_are_tried_too(listed, monkeypatc
         monkeypatch.setattr(module, "read_cpu", lambda _root, flags=flags: ("some CPU", flags))
         evaluate_entrants(prepared(), Evaluator())
     assert asked == [True, False]
-
-
-def test_a_build_of_the_decision_alone_evaluates_the_floats_that_the_race_asks_for(listed):
-    quick = prepared()
-    scope = quick.runner.recipe.benchmark.model_copy(update={"scope": "decision"})
-    quick.runner.recipe = quick.runner.recipe.model_copy(update={"benchmark": scope})
-    evaluator = Evaluator()
-    evaluate_entrants(quick, evaluator)
-    assert evaluator.added == [["int8", "gpu"]]
 
 
 TOLD = ("track", "--wait-quiet MINUTES waits for a quiet machine")

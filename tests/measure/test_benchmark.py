@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import threading
 
 import numpy as np
 import pytest
@@ -199,19 +198,3 @@ def test_a_batch_that_is_too_large_is_asked_for_by_both_sides(tmp_path, monkeypa
     with pytest.raises(InferenceError, match="too large"):
         benchmark(pair, np.zeros((1, 3, 64, 96), np.float32), QUICK)
     assert asked == [(QUICK.batches[0], 3, (64, 96))]
-
-
-def test_a_runtime_is_loaded_first_by_the_thread_that_asks_and_then_two_at_a_time(monkeypatch):
-    seen, ready = [], []
-
-    def load(one, batch, threads):
-        seen.append(threading.current_thread() is threading.main_thread())
-        return one.name
-
-    monkeypatch.setattr(module, "_load", load)
-    monkeypatch.setattr(module, "_LOADED", set())
-    monkeypatch.setattr(module, "usable_cores", lambda: 2)
-    two = [candidate("a"), candidate("b")]
-    for _ in range(2):
-        assert module._load_each(two, 1, None, lambda: ready.append(1)) == ["a", "b"]
-    assert (seen, len(ready)) == ([True, True, False, False], 4)

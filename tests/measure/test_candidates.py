@@ -1,5 +1,6 @@
 """What a candidate is called, where it runs, and how it is loaded."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from support.races import candidate
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Step
 from edge_convnext.measure import candidates
-from edge_convnext.measure.candidates import Candidate, load_candidate
+from edge_convnext.measure.candidates import Candidate, load_candidate, load_each
 from edge_convnext.runtimes import RuntimeOptions
 
 
@@ -66,3 +67,27 @@ def test_a_candidate_is_loaded_as_it_runs(monkeypatch):
         ("openvino", Path("conv.fp32.onnx"), RuntimeOptions(None, 4, "f32")),
         ("openvino", Path("conv.fp32.onnx"), RuntimeOptions(None, None, "f32")),
     ]
+
+
+def test_a_runtime_is_loaded_first_by_the_thread_that_asks_and_then_two_at_a_time(monkeypatch):
+    seen = []
+
+    def load(_runtime, path, _options):
+        seen.append(threading.current_thread() is threading.main_thread())
+        return path.name
+
+    monkeypatch.setattr(candidates, "_LOADED", set())
+    monkeypatch.setattr(candidates, "usable_cores", lambda: 2)
+    monkeypatch.setattr(candidates, "load_runtime", load)
+    two = [of("a"), of("b")]
+    for _ in range(2):
+        assert load_each(two, lambda one: load_candidate(one, 1, None)) == ["a.onnx", "b.onnx"]
+    assert seen == [True, True, False, False]
+
+
+def test_what_one_runtime_loaded_says_nothing_of_another(monkeypatch):
+    seen = []
+    monkeypatch.setattr(candidates, "_LOADED", {"openvino"})
+    monkeypatch.setattr(candidates, "usable_cores", lambda: 2)
+    load_each([FLOAT, INT8], lambda _: seen.append(threading.current_thread().name))
+    assert seen == [threading.main_thread().name] * 2
