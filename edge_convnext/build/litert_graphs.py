@@ -6,6 +6,8 @@ nobody asked for LiteRT by name, it is left out then, and the report says why.
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -111,5 +113,11 @@ def try_plan(runner: Runner, plan: Plan, make: Callable[[], object]) -> str | No
     except (ExportError, InferenceError) as error:
         if plan.format != LITERT_FORMAT or runner.recipe.runtime == LITERT:
             raise
-        return str(error)
+        return _without_folders(str(error), runner)
     return None
+
+
+def _without_folders(text: str, runner: Runner) -> str:
+    """A message about a file of the cache; its folder there is of no use to anybody."""
+    cache = re.escape(f"{runner.cache.root}{os.sep}")
+    return re.sub(rf"{cache}\S*{re.escape(os.sep)}", "", text)

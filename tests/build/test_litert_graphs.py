@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -30,7 +31,8 @@ def begun(tmp_path):
 
 
 def runner(runtime="auto"):
-    return SimpleNamespace(recipe=SimpleNamespace(runtime=runtime))
+    cache = SimpleNamespace(root=Path("/home/user/.cache"))
+    return SimpleNamespace(recipe=SimpleNamespace(runtime=runtime), cache=cache)
 
 
 def floats(own, begun):
@@ -66,6 +68,13 @@ def test_one_that_can_not_be_is_a_reason_or_an_error_where_it_was_asked_for(
     assert floats(runner(), begun) == ({}, {PLAN: "head/TopK: no"})
     with pytest.raises(kind, match="head/TopK"):
         floats(runner("litert"), begun)
+
+
+def test_a_reason_names_the_file_without_its_folder_in_the_cache():
+    def fail():
+        raise InferenceError("/home/user/.cache/scratch/12ab/raw.tflite: takes 3 GiB of 1/2")
+
+    assert try_plan(runner(), PLAN, fail) == "raw.tflite: takes 3 GiB of 1/2"
 
 
 def test_only_litert_s_plans_are_left_out():

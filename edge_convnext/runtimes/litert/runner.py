@@ -28,7 +28,7 @@ from edge_convnext.runtimes.interface import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ _PACKAGE = "ai_edge_litert"
 _SETTINGS: frozenset[str] = frozenset()  # it has none that a recipe may state
 _CHATTER = b"INFO: "  # it says so of every delegate, and has no switch
 _SIDES = 4  # axes of a batch of images
-_MOST_BYTES = 2 << 30  # of all tensors of one image, as of ONNX graphs (`graph.safety`)
+_MOST_BYTES = 2 << 30  # of one image at a time, as of ONNX graphs (`graph.safety`)
 # The interpreter's own; the others come of a file that is whole and no model that a build writes.
 _FAILURES = (LookupError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError)
 
@@ -73,7 +73,7 @@ class LiteRt:
             ) from error
 
     def _open(self, path: Path) -> None:
-        _require_moderate(self._interpreter.get_tensor_details(), path)
+        _require_moderate(self._interpreter, path)
         inputs = self._interpreter.get_input_details()
         require_one_input(len(inputs), path)
         self._input = int(inputs[0]["index"])
@@ -142,18 +142,46 @@ class LiteRt:
         self._prepared_for = count
 
 
-def _require_moderate(tensors: Iterable[Mapping[str, Any]], path: Path) -> None:
+def _require_moderate(interpreter: Any, path: Path) -> None:
     """Refuse a model that takes more memory than a built one can, before any is allocated.
 
     Raises:
         InferenceError: It does.
     """
-    taken = sum(
-        math.prod(max(1, int(size)) for size in one["shape"]) * np.dtype(one["dtype"]).itemsize
-        for one in tensors
-    )
+    sizes = {
+        int(one["index"]): math.prod(max(1, int(size)) for size in one["shape"])
+        * np.dtype(one["dtype"]).itemsize
+        for one in interpreter.get_tensor_details()
+    }
+    images = [int(one["index"]) for one in interpreter.get_input_details()]
+    steps = [
+        ([int(at) for at in one["inputs"]], [int(at) for at in one["outputs"]])
+        for one in interpreter._get_ops_details()
+    ]
+    steps.insert(0, ([], images))
+    taken = _largest_at_a_time(sizes, steps)
     if taken > _MOST_BYTES:
         raise InferenceError(
-            f"{path}: takes {taken / 2**30:.1f} GiB for one image, more than a built model can; "
-            "pass a model that `edge-convnext build` wrote"
+            f"{path}: takes {taken / 2**30:.1f} GiB for one image beside its weights, and "
+            f"{_MOST_BYTES >> 30} GiB is the most; build it for smaller images (--image-size)"
         )
+
+
+def _largest_at_a_time(
+    sizes: Mapping[int, int], steps: Sequence[tuple[Sequence[int], Sequence[int]]]
+) -> int:
+    """The most bytes that values of one image take between two operators; weights do not count.
+
+    Args:
+        sizes: Bytes of every tensor, by its number.
+        steps: Tensors that each operator reads and makes, in the order in which they run.
+    """
+    made = {tensor for _, outputs in steps for tensor in outputs}
+    last_use = {tensor: at for at, (inputs, _) in enumerate(steps) for tensor in inputs}
+    alive: set[int] = set()
+    most = 0
+    for at, (inputs, outputs) in enumerate(steps):
+        alive |= {*outputs, *(one for one in inputs if one in made)}
+        most = max(most, sum(sizes.get(one, 0) for one in alive))
+        alive = {one for one in alive if last_use.get(one, -1) > at}
+    return most

@@ -18,6 +18,7 @@ from edge_convnext.graph.tflite.write import to_tflite
 from edge_convnext.graph.tflite_file import write_model
 from edge_convnext.runtimes import RuntimeOptions
 from edge_convnext.runtimes.interface import native_images
+from edge_convnext.runtimes.litert import runner
 from edge_convnext.runtimes.load import load_runtime
 
 
@@ -127,8 +128,26 @@ def test_a_model_that_takes_too_much_memory_is_refused_before_it_is_taken(tmp_pa
     side = 1 << 14  # of one channel: a GiB, twice
     proto = make_graph(node("Relu", "images"), shape=(1, side, side + 8))
     write_model(to_tflite(proto), {"model": "tiny"}, (), tmp_path / "large.tflite")
-    with pytest.raises(InferenceError, match=r"takes \d\.\d GiB for one image, more than a built"):
+    with pytest.raises(InferenceError, match=r"takes 2\.\d GiB for one image beside its weights"):
         load_runtime("litert", tmp_path / "large.tflite")
+
+
+@pytest.mark.parametrize(("most", "refused"), [(2, False), (1.9, True)])
+def test_memory_is_that_of_values_which_are_needed_at_one_time(
+    tmp_path, monkeypatch, most, refused
+):
+    proto = make_graph(
+        node("Relu", "images", out="a"), node("Relu", "a", out="b"), node("Relu", "b", out="c"),
+        node("Relu", "c"), shape=(4, 8, 8),
+    )  # fmt: skip
+    size = 4 * 4 * 8 * 8  # bytes of each of five values, two of which are needed at a time
+    write_model(to_tflite(proto), {"model": "tiny"}, (), tmp_path / "long.tflite")
+    monkeypatch.setattr(runner, "_MOST_BYTES", int(most * size))
+    if refused:
+        with pytest.raises(InferenceError, match="for one image beside its weights"):
+            load_runtime("litert", tmp_path / "long.tflite")
+    else:
+        load_runtime("litert", tmp_path / "long.tflite")
 
 
 def test_a_missing_file_is_told_so(tmp_path):
