@@ -85,8 +85,14 @@ def evaluate_entrants(
     any_ships = recipe.precision == "fp32"  # whichever float form is fastest
     wanted = [option for option in options if option.may_ship or any_ships]
     if runtimes and not any_ships:
-        # Of the floats only those count that may be the fastest, and the race has yet to show them.
-        wanted = [option for option in wanted if option.model.precision != "fp32"]
+        # A float in float32 computes what the model does. In bfloat16 its accuracy may rule it
+        # out, so all that may ship are evaluated; for the decision alone, those that are fastest.
+        alone = recipe.benchmark.scope == "decision"
+        wanted = [
+            option
+            for option in wanted
+            if option.model.precision != "fp32" or not (alone or option.hint == "f32")
+        ]
     wanted += [option for option in for_arm if option.model.precision == recipe.precision]
     evaluator.add(wanted + for_gpu)
     run_here = options if runtimes else for_arm

@@ -53,7 +53,6 @@ _log = logging.getLogger(__name__)
 _FORM = 1.0
 _STATIC_PLAN = 2.9  # equalizing and choosing the ranges
 _DYNAMIC_PLAN = 0.8  # no ranges are searched
-_ENGINE = 0.25
 _START = 0.8  # of the child, even where its imports are done
 _LEAST_GAIN = 1.5
 _FEWEST_CORES = 1.75  # that other programs leave
@@ -280,8 +279,7 @@ def _jobs(work: Work) -> list[Part]:
     if for_gpu and not (recipe.targets == "auto" and why_no_rtx()):  # else none is made
         starts = {(plan.form, plan.batch) for plan in for_gpu}
         static = sum(plan.precision == "int8" for plan in for_gpu)
-        made_of = len(starts) * _FORM + static * (_STATIC_PLAN / 2)
-        jobs.append(Part(gpu=True, cost=made_of + len(for_gpu) * _ENGINE))
+        jobs.append(Part(gpu=True, cost=len(starts) * _FORM + static * (_STATIC_PLAN / 2)))
     return jobs
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TypeAlias
 
-from edge_convnext.build.engines import build_engines
 from edge_convnext.build.float_chain import fold_step
 from edge_convnext.build.float_forms import rival_forms
 from edge_convnext.build.graphs import Graphs, add_gpu_graphs, make_graphs
@@ -131,7 +130,7 @@ def _plan_work(
 
 
 def make_work(runner: Runner, work: Work, part: Part | None = None) -> Graphs:
-    """Make the graphs of a build, or take them from the cache; a lane builds their engines too.
+    """Make the graphs of a build, or take them from the cache.
 
     Args:
         runner: Runner of this build, or of a lane of it.
@@ -145,8 +144,6 @@ def make_work(runner: Runner, work: Work, part: Part | None = None) -> Graphs:
     )  # fmt: skip
     if part is None or part.gpu:
         add_gpu_graphs(runner, work.inputs, graphs, work.targets, work.shown, work.calibration)
-        if part is not None:  # else `pipeline.finish` builds them, and finds these
-            build_engines(runner, graphs.for_gpu, work.targets)
     return graphs
 
 

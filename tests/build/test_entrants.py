@@ -120,6 +120,21 @@ def test_the_cpu_decides_whether_exact_products_are_tried_too(listed, monkeypatc
     assert asked == [True, False]
 
 
+@pytest.mark.parametrize(
+    ("scope", "evaluated"), [("full", ["bf16", "int8", "gpu"]), ("decision", ["int8", "gpu"])]
+)
+def test_of_the_floats_those_whose_accuracy_may_rule_them_out_are_evaluated(
+    listed, monkeypatch, scope, evaluated
+):
+    monkeypatch.setattr(module, "list_options", lambda *_, **__: [FLOAT, BF16, RIVAL, INT8])
+    own = prepared()
+    timing = own.runner.recipe.benchmark.model_copy(update={"scope": scope})
+    own.runner.recipe = own.runner.recipe.model_copy(update={"benchmark": timing})
+    evaluator = Evaluator()
+    evaluate_entrants(own, evaluator)
+    assert evaluator.added == [evaluated]
+
+
 TOLD = ("track", "--wait-quiet MINUTES waits for a quiet machine")
 
 

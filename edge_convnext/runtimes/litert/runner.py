@@ -158,7 +158,8 @@ def _require_moderate(interpreter: Any, path: Path) -> None:
         ([int(at) for at in one["inputs"]], [int(at) for at in one["outputs"]])
         for one in interpreter._get_ops_details()
     ]
-    steps.insert(0, ([], images))
+    outputs = [int(one["index"]) for one in interpreter.get_output_details()]
+    steps = [([], images), *steps, (outputs, [])]  # outputs are held until the end
     taken = _largest_at_a_time(sizes, steps)
     if taken > _MOST_BYTES:
         raise InferenceError(
