@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.errors import ArtifactError, shorten
+from edge_convnext.core.liveness import largest_at_a_time
 from edge_convnext.graph.bare import add_bare
 
 if TYPE_CHECKING:
@@ -157,9 +158,8 @@ def why_odd_size(proto: ModelProto, open_sizes: bool = False) -> str | None:
         return sizes
     constants = {tensor.name for tensor in graph.initializer}
     folded, most_folded = 0, _FOLDED * proto.ByteSize() + _SPARE_BYTES
-    last_use = {name: index for index, node in enumerate(graph.node) for name in node.input}
-    alive = {graph.input[0].name: sizes.get(graph.input[0].name, 0)}
-    for index, node in enumerate(graph.node):
+    steps: list[tuple[Sequence[str], Sequence[str]]] = [((), [graph.input[0].name])]
+    for node in graph.node:
         outputs = [name for name in node.output if name]
         for name in outputs:
             if name not in sizes and not open_sizes:
@@ -168,14 +168,11 @@ def why_odd_size(proto: ModelProto, open_sizes: bool = False) -> str | None:
             constants.update(outputs)
             folded += sum(sizes.get(name, 0) for name in outputs)
         else:
-            alive.update({name: sizes.get(name, 0) for name in outputs})
+            steps.append((node.input, outputs))
         if folded > most_folded:
             return f"its constants unfold to over {folded} bytes"
-        if (taken := sum(alive.values())) > _IMAGE_BYTES:
-            return f"takes {taken} bytes for one image, over {_IMAGE_BYTES}"
-        for name in (*node.input, *outputs):
-            if last_use.get(name, -1) <= index:
-                alive.pop(name, None)
+    if (taken := largest_at_a_time(sizes, steps)) > _IMAGE_BYTES:
+        return f"takes {taken} bytes for one image, over {_IMAGE_BYTES}"
     return None
 
 

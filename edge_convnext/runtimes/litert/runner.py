@@ -13,6 +13,7 @@ import numpy as np
 
 from edge_convnext.core.chatter import without_lines
 from edge_convnext.core.errors import InferenceError
+from edge_convnext.core.liveness import largest_at_a_time
 from edge_convnext.core.third_party import import_litert, read_version
 from edge_convnext.graph.tflite_file import read_carried
 from edge_convnext.runtimes.interface import (
@@ -28,7 +29,6 @@ from edge_convnext.runtimes.interface import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -160,29 +160,9 @@ def _require_moderate(interpreter: Any, path: Path) -> None:
     ]
     outputs = [int(one["index"]) for one in interpreter.get_output_details()]
     steps = [([], images), *steps, (outputs, [])]  # outputs are held until the end
-    taken = _largest_at_a_time(sizes, steps)
+    taken = largest_at_a_time(sizes, steps)
     if taken > _MOST_BYTES:
         raise InferenceError(
             f"{path}: takes {taken / 2**30:.1f} GiB for one image beside its weights, and "
             f"{_MOST_BYTES >> 30} GiB is the most; build it for smaller images (--image-size)"
         )
-
-
-def _largest_at_a_time(
-    sizes: Mapping[int, int], steps: Sequence[tuple[Sequence[int], Sequence[int]]]
-) -> int:
-    """The most bytes that values of one image take between two operators; weights do not count.
-
-    Args:
-        sizes: Bytes of every tensor, by its number.
-        steps: Tensors that each operator reads and makes, in the order in which they run.
-    """
-    made = {tensor for _, outputs in steps for tensor in outputs}
-    last_use = {tensor: at for at, (inputs, _) in enumerate(steps) for tensor in inputs}
-    alive: set[int] = set()
-    most = 0
-    for at, (inputs, outputs) in enumerate(steps):
-        alive |= {*outputs, *(one for one in inputs if one in made)}
-        most = max(most, sum(sizes.get(one, 0) for one in alive))
-        alive = {one for one in alive if last_use.get(one, -1) > at}
-    return most

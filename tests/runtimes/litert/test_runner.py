@@ -166,10 +166,3 @@ def test_loading_says_nothing(model):
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert (done.stdout, done.stderr) == ("", "")
-
-
-def test_outputs_take_memory_until_the_end():
-    sizes = {0: 1, 1: 10, 2: 10, 3: 10}
-    steps = [([], [0]), ([0], [1]), ([0], [2]), ([0], [3])]
-    assert runner._largest_at_a_time(sizes, steps) == 11
-    assert runner._largest_at_a_time(sizes, [*steps, ([1, 2, 3], [])]) == 31
