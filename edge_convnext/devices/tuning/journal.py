@@ -47,6 +47,11 @@ class Journal:
         self._own = [one for one in _read(path) if one.get("id") == self.id]
 
     @property
+    def begun(self) -> bool:
+        """Whether an earlier run of this search left anything here."""
+        return bool(self._own)
+
+    @property
     def spent_s(self) -> float:
         """Seconds of building and timing so far, those of earlier runs included."""
         return sum(float(one.get("seconds", 0.0)) for one in self._own)

@@ -121,9 +121,9 @@ def search_bundle(
     require_writable(out)
     find_old(out)
     here = _look_around(bundle, out, chosen, readings, builders, modes)
-    spent = here.journal.spent_s
-    if spent:
-        say(f"going on with the search: {spent:.0f} s were spent on it before")
+    if here.journal.begun:
+        spent = here.journal.spent_s
+        say(f"going on with the search: {spent:.0f} s of building and timing were done before")
     unpacked = bundle.unpack(here.work / UNPACKED, track)
     found, winner = _search(unpacked, here, chosen, track, say)
     published = publish_search(found, winner, out)

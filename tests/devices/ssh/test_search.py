@@ -94,8 +94,11 @@ def test_a_full_disk_ends_the_search_in_one_line_and_it_goes_on(
         if text == "timing batch 1" and not filled:
             [folder] = boards.left()
             journal = folder / "out" / JOURNAL
-            filled.append(journal.rename(folder / "journal.kept"))
-            journal.symlink_to("/dev/full")
+            filled.append(folder / "journal.kept")
+            os.link(journal, filled[0])
+            full = folder / "full"
+            full.symlink_to("/dev/full")
+            full.replace(journal)  # in one step: the board may be writing
 
     filled = []
     with pytest.raises(RemoteError, match=r"the search failed there: .*its disk is full") as caught:

@@ -13,6 +13,7 @@ def test_what_was_done_is_found_again_by_the_same_search_alone(tmp_path):
     path = tmp_path / "deep" / "journal.jsonl"
     journal = Journal(path, OWN)
     assert journal.find("rung", "k") is None
+    assert not journal.begun
     journal.add("rung", "k", rounds={"a": [1.0]}, seconds=2.5)
     journal.add("rung", "k", rounds={"a": [2.0]}, seconds=1.0)
     journal.add("tried", "k", lost=None)
@@ -24,6 +25,7 @@ def test_what_was_done_is_found_again_by_the_same_search_alone(tmp_path):
     other = Journal(path, {**OWN, "fingerprint": "g"})
     assert other.find("rung", "k") is None
     assert other.spent_s == 0.0
+    assert (again.begun, other.begun) == (True, False)
 
 
 def test_a_line_that_a_kill_cut_costs_that_line_alone(tmp_path):
@@ -45,6 +47,7 @@ def test_a_death_is_counted_and_neither_an_error_nor_an_end_is_one(tmp_path):
     journal = Journal(path, OWN)
     with journal.announced("engine", "x"):
         assert Journal(path, OWN).deaths("engine", "x") == 1  # if it died now
+        assert Journal(path, OWN).begun  # though nothing was timed
     journal.add("engine", "x")
     assert Journal(path, OWN).deaths("engine", "x") == 0
     with pytest.raises(KeyboardInterrupt), journal.announced("engine", "y"):

@@ -73,6 +73,22 @@ def test_a_search_that_died_goes_on_and_times_nothing_twice(
     assert len(keys) == len(set(keys))
 
 
+def test_a_search_that_died_before_it_timed_anything_says_that_it_goes_on(
+    search, tmp_path, without_children, monkeypatch
+):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    said = []
+    with monkeypatch.context() as patched:
+        patched.setattr(stopwatch, "benchmark", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            search_bundle(search, tmp_path / "out", QUICK, say=said.append)
+    assert not any(line.startswith("going on") for line in said)
+    search_bundle(search, tmp_path / "out", QUICK, say=said.append)
+    assert "going on with the search: 0 s of building and timing were done before" in said
+
+
 def test_on_a_gpu_engines_are_built_raced_and_the_winner_s_is_given(for_gpu, tmp_path, ort_as_gpu):
     builder, modes = Builder(), Modes()
     found = search_bundle(
