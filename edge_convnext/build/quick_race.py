@@ -26,6 +26,7 @@ from edge_convnext.graph.file import read_proto
 from edge_convnext.graph.roles import describe
 from edge_convnext.measure.benchmark import benchmark
 from edge_convnext.measure.candidates import Candidate
+from edge_convnext.measure.worth import NEAR_DB, accepted_slowdown
 from edge_convnext.networks.family import family_of_model
 from edge_convnext.networks.plans import Plan, float_plan, plan_fields, plan_for, shipped_plans
 from edge_convnext.runtimes.load import find_runtime, has_bf16, package_of
@@ -56,9 +57,8 @@ _OF_RANGES = {
     *("placement", "activation_type", "subset_size", "weight_rounding"),
     *("activations_range_estimator", "quantile_outlier_prob"),
 }
-# This much further from the float graph than another way is: no range mends that. Beyond
-# `_NEAR_DB` hardly an image is answered otherwise, and no way is held to more.
-_BROKEN_DB, _NEAR_DB = 10.0, 30.0
+# This much further from the float graph than another way is: no range mends that.
+_BROKEN_DB = 10.0
 _TIE = 1.05  # ratios that near are ties; of those the nearest to the float graph wins
 
 
@@ -149,13 +149,17 @@ def _for_race(runner: Runner) -> Runner:
 
 
 def pick(entered: Sequence[Entered]) -> Entered | None:
-    """The fastest, or of those as fast the one nearest to the float graph."""
+    """The fastest, or of those as fast, or slower by less than nearness is worth, the nearest."""
     timed = [one for one in entered if one.latency_ms is not None]
     if not timed:
         return next((one for one in entered if one.dropped is None), None)
-    fastest = min(one.latency_ms or 0.0 for one in timed)
-    tied = [one for one in timed if (one.latency_ms or 0.0) <= _TIE * fastest]
-    return max(tied, key=lambda one: one.sqnr_db)
+    fastest = min(timed, key=lambda one: one.latency_ms or 0.0)
+
+    def is_eligible(one: Entered) -> bool:
+        most = max(_TIE, accepted_slowdown(one.sqnr_db, fastest.sqnr_db))
+        return (one.latency_ms or 0.0) <= most * (fastest.latency_ms or 0.0)
+
+    return max(filter(is_eligible, timed), key=lambda one: one.sqnr_db)
 
 
 def _list_plans(recipe: Recipe, runtime: CpuRuntimeName, roles: Roles) -> list[Plan]:
@@ -200,7 +204,7 @@ def _drop_broken(heat: _Heat) -> None:
     """Leave out what is much further from the float graph than another way is."""
     nearest = max((one.sqnr_db for one, _ in heat.options.values()), default=0.0)
     for name, (one, _) in list(heat.options.items()):
-        if one.sqnr_db < min(nearest, _NEAR_DB) - _BROKEN_DB:
+        if one.sqnr_db < min(nearest, NEAR_DB) - _BROKEN_DB:
             one.dropped = f"{one.sqnr_db:.1f} dB to the float graph, and another way {nearest:.1f}"
             del heat.options[name]
 
@@ -271,6 +275,17 @@ def _label(plan: Plan | Way) -> str:
     return " ".join(filter(None, (form, plan.placement, plan.activation_type, ending)))
 
 
+def _why(winner: Entered, fastest: Entered) -> str:
+    """Why it was chosen, for readers."""
+    if winner is fastest:
+        return "the fastest, and none that is nearly as fast is nearer to the float graph"
+    slower_pct = 100.0 * ((winner.latency_ms or 0.0) / (fastest.latency_ms or 1.0) - 1.0)
+    return (
+        f"slower than {_label(fastest.plan)} by {slower_pct:.1f} %, and nearer to the float graph, "
+        f"{winner.sqnr_db:.1f} dB and not {fastest.sqnr_db:.1f}"
+    )
+
+
 def _notes(
     runtime: CpuRuntimeName,
     roles: Roles,
@@ -295,7 +310,7 @@ def _notes(
         chosen = (
             f"{module.LABEL}: no plan was measured for this network, so {len(timed)} ways to "
             f"quantize it were raced on this machine briefly: {times}. {_label(winner.plan)} was "
-            "chosen: the fastest, or as fast within 5 % and nearer to the float graph."
+            f"chosen: {_why(winner, timed[0])}."
         )
         yield " ".join(filter(None, (chosen, raced.tell() if raced else "")))
     else:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from edge_convnext.measure.speed import in_the_running, speedup
+from edge_convnext.measure.worth import accepted_slowdown
 from edge_convnext.networks.plans import plan_for
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def choose_option(
 ) -> Candidate | None:
     """Choose the fastest candidate of a precision that keeps the accuracy budget.
 
-    It is chosen by the rounds that choose. Of INT8 candidates that are as fast, the one nearest to
-    FP32 is chosen: which of them wins a race is noise, and its accuracy is not. If none keeps the
-    budget, it is the fastest of all; if nothing was timed, the first.
+    It is chosen by the rounds that choose. Of INT8 candidates that are as fast, or slower by less
+    than their nearness to FP32 is worth, the nearest is chosen. If none keeps the budget, they are
+    chosen of all; if nothing was timed, it is the first.
     """
     own = _of_precision(options, precision, evaluation, max_drop_pp)
     if timings is None or not own:
@@ -65,28 +66,38 @@ def nearest_of_fastest(
     timings: BenchmarkResult,
     batch: int,
     nearness: Callable[[Candidate], float],
+    *,
+    in_db: bool = True,
 ) -> list[Candidate]:
     """Order the candidates that are as fast as the fastest by how near they are to FP32.
 
     Which of them wins a race is noise, and its nearness is not. As fast is what is within 5 %, and
-    not slower beyond the interval and what a load can explain, by the rounds that choose.
+    not slower beyond the interval and what a load can explain, by the rounds that choose. What is
+    slower by less than its nearness is worth counts too.
 
     Args:
         options: Timed candidates, at least one.
         timings: Times of a race with all of them.
         batch: Images per inference.
         nearness: Nearness of a candidate to FP32; more is nearer.
+        in_db: Whether that is an SQNR in dB. The worth of another measure is not known.
 
     Returns:
         The nearest first, and of those that are as near the fastest.
     """
     times = {option.name: timings.selecting_ms(option.name, batch) for option in options}
     running = in_the_running(timings, list(times), batch)
-    most_ms = _TIE * min(times.values())
-    near = [
-        option for option in options if option.name in running and times[option.name] <= most_ms
-    ]
-    return sorted(near, key=lambda option: (-nearness(option), times[option.name]))
+    fastest = min(options, key=lambda option: times[option.name])
+    least_ms = times[fastest.name]
+
+    def is_eligible(option: Candidate) -> bool:
+        as_fast = option.name in running and times[option.name] <= _TIE * least_ms
+        worth = accepted_slowdown(nearness(option), nearness(fastest)) if in_db else 1.0
+        return as_fast or times[option.name] <= worth * least_ms
+
+    return sorted(
+        filter(is_eligible, options), key=lambda option: (-nearness(option), times[option.name])
+    )
 
 
 def _nearness(option: Candidate, evaluation: Evaluation) -> float:

@@ -90,8 +90,10 @@ NEAR = Timings((FLOAT, 0.5), (A, 1.05), (B, 1.0), (C, 1.06))
 @pytest.mark.parametrize(
     ("found", "running", "chosen"),
     [
-        ([(A, 0.0, 30.0), (B, 0.0, 20.0), (C, 0.0, 40.0)], None, A),  # C is slower by 6 %
-        ([(A, 0.0, 30.0), (B, 0.0, 20.0)], ["B"], B),  # A is slower beyond the interval
+        ([(A, 0.0, 29.0), (B, 0.0, 28.5), (C, 0.0, 40.0)], None, A),  # C is slower by 6 %
+        ([(A, 0.0, 22.4), (B, 0.0, 20.0)], ["B"], B),  # A is slower beyond the interval
+        ([(A, 0.0, 22.6), (B, 0.0, 20.0)], ["B"], A),  # and near enough to be worth 5 %
+        ([(A, 0.0, 30.0), (B, 0.0, 20.0), (C, 0.0, 40.0)], None, C),  # 10 dB are worth 6 %
         ([(A, 0.0, 30.0), (B, 0.0, 30.0)], None, B),
         ([(A, 0.0, None), (B, 0.0, 99.0)], None, A),  # equal logits
         ([(B, 0.0, 9.0)], None, B),  # A was not evaluated

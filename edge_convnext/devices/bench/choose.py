@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_convnext.measure.evaluation import Evaluation
     from edge_convnext.measure.timings import BenchmarkResult
 
-__all__ = ["Choice", "choose", "near_float"]
+__all__ = ["Choice", "Nearness", "choose", "near_float"]
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,21 @@ class Choice:
         return (*([self.wanted] if self.wanted else []), *self.rivals)
 
 
+@dataclass(frozen=True)
+class Nearness:
+    """How near candidates are to FP32."""
+
+    by_name: Mapping[str, float]  # more is nearer
+    in_db: bool  # SQNR in dB; else the share of the images with FP32's class, in percent
+
+
 def choose(
     candidates: Sequence[Candidate],
     precision: Precision,
     timings: BenchmarkResult,
     comparisons: Mapping[str, Comparison],
     max_drop_pp: float,
-    nearness: Mapping[str, float] | None = None,
+    nearness: Nearness | None = None,
 ) -> Choice:
     """Choose at the smallest timed batch, among candidates that keep the accuracy budget.
 
@@ -61,8 +69,7 @@ def choose(
         comparisons: Comparison of each candidate with FP32, by name; empty if nothing was
             evaluated.
         max_drop_pp: Largest top-1 drop to accept.
-        nearness: Nearness of each candidate to FP32, by name; more is nearer. None or empty if
-            that is not known.
+        nearness: Nearness of each candidate to FP32; None if that is not known.
     """
     batch = min(row.batch for row in timings.rows)
     timed = {row.artifact for row in timings.rows if row.batch == batch}
@@ -77,10 +84,9 @@ def choose(
         best = rivals[0] if rivals else None
         return Choice(best, best, rivals[:1], None, batch)
     quantized = of(one for one in candidates if one.model.precision == precision)
-    near = nearness or {}
-    tied = _order_fastest(list(quantized.values()), timings, batch, near)
+    tied = _order_fastest(list(quantized.values()), timings, batch, nearness)
     wanted = tied[0] if tied else None
-    as_fast = () if near else tuple(one.name for one in tied[1:])
+    as_fast = () if nearness and nearness.by_name else tuple(one.name for one in tied[1:])
     best = rivals[0] if rivals else None
     if wanted and rivals:
         names = [one.name for one in rivals]
@@ -93,17 +99,22 @@ def _order_fastest(
     options: Sequence[Candidate],
     timings: BenchmarkResult,
     batch: int,
-    nearness: Mapping[str, float],
+    nearness: Nearness | None,
 ) -> list[Candidate]:
     if not options:
         return []
+    near = nearness or Nearness({}, in_db=False)
     return nearest_of_fastest(
-        options, timings, batch, lambda one: nearness.get(one.name, -math.inf)
+        options,
+        timings,
+        batch,
+        lambda one: near.by_name.get(one.name, -math.inf),
+        in_db=near.in_db,
     )
 
 
-def near_float(candidates: Iterable[Candidate], evaluation: Evaluation | None) -> dict[str, float]:
-    """How near each candidate is to FP32, by name, as far as it shows here; more is nearer.
+def near_float(candidates: Iterable[Candidate], evaluation: Evaluation | None) -> Nearness | None:
+    """How near each candidate is to FP32, as far as it shows here.
 
     A bundle has the classes that the build's FP32 answered, and no logits. So it is the SQNR of the
     logits to those of an FP32 graph that ran here, in dB, infinite where they are equal. Where none
@@ -114,7 +125,7 @@ def near_float(candidates: Iterable[Candidate], evaluation: Evaluation | None) -
         evaluation: Their logits on the bundle's images; None: it has none, and nothing is known.
     """
     if evaluation is None:
-        return {}
+        return None
     floats = (
         one.name
         for one in candidates
@@ -122,10 +133,13 @@ def near_float(candidates: Iterable[Candidate], evaluation: Evaluation | None) -
     )
     name = next((name for name in floats if name in evaluation.options), None)
     if name is None:
-        return {each: found.agreement_pct for each, found in evaluation.comparisons.items()}
+        shares = {each: found.agreement_pct for each, found in evaluation.comparisons.items()}
+        return Nearness(shares, in_db=False)
     reference = evaluation.options[name].logits
     found = {each: sqnr_db(reference, one.logits) for each, one in evaluation.options.items()}
-    return {each: math.inf if db is None else db for each, db in found.items()}
+    return Nearness(
+        {each: math.inf if db is None else db for each, db in found.items()}, in_db=True
+    )
 
 
 def _unmatched(

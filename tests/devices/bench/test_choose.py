@@ -7,7 +7,7 @@ from support.bench_boards import engine
 from support.races import ROW, candidate
 
 from edge_convnext.devices.bench import report as assemble
-from edge_convnext.devices.bench.choose import choose, near_float
+from edge_convnext.devices.bench.choose import Nearness, choose, near_float
 from edge_convnext.measure.accuracy import Predictions, compare_predictions
 from edge_convnext.measure.evaluation import Evaluation
 from edge_convnext.measure.speed import speedup
@@ -136,15 +136,23 @@ TIED = (FLOAT, INT8, candidate("i8 near", precision="int8"), candidate("i8 slow"
 @pytest.mark.parametrize(
     ("nearness", "wanted"),
     [
-        ({"i8": 20.0, "i8 near": 30.0, "i8 slow": 40.0}, "i8 near"),  # slower by 5 %, not by 6
+        ({"i8": 28.0, "i8 near": 28.5, "i8 slow": 40.0}, "i8 near"),  # slower by 5 %, not by 6
         ({"i8": 30.0, "i8 near": 30.0}, "i8"),  # as near: the faster
         ({"i8": float("inf"), "i8 near": 90.0}, "i8"),
+        ({"i8": 20.0, "i8 near": 21.0, "i8 slow": 24.0}, "i8 slow"),  # 4 dB are worth 6 %
+        ({"i8 near": 20.0, "i8 slow": 40.0}, "i8 near"),  # to what is not known is no distance
     ],
 )
 def test_of_those_as_fast_the_nearest_to_fp32_ships_as_in_a_build(nearness, wanted):
     times = timed(**{"f32": 3.0, "i8": 1.0, "i8 near": 1.02, "i8 slow": 1.06})
-    found = choose(TIED, "int8", times, {}, 1.0, nearness)
+    found = choose(TIED, "int8", times, {}, 1.0, Nearness(nearness, in_db=True))
     assert (found.wanted.name, found.as_fast) == (wanted, ())
+
+
+def test_a_share_of_images_breaks_ties_and_is_worth_no_latency():
+    times = timed(**{"f32": 3.0, "i8": 1.0, "i8 near": 1.02, "i8 slow": 1.06})
+    shares = Nearness({"i8": 5.0, "i8 near": 10.0, "i8 slow": 99.0}, in_db=False)
+    assert choose(TIED, "int8", times, {}, 1.0, shares).wanted.name == "i8 near"
 
 
 def test_where_nothing_tells_the_nearest_speed_alone_chooses_and_says_so():
@@ -167,11 +175,13 @@ def test_nearness_is_to_the_float_that_ran_there_else_to_the_builds_answers():
     answers = np.eye(3, dtype=np.float32)[base.argmax(1)]  # all that a bundle has
     near, far = base * 1.01, base * 1.1
     found = near_float(TIED, evaluation(answers, f32=base, i8=far, **{"i8 near": near}))
-    assert found["i8"] == pytest.approx(20.0, abs=1e-3)
-    assert found["i8 near"] == pytest.approx(40.0, abs=1e-3)
-    assert found["f32"] == float("inf")
+    assert found.by_name["i8"] == pytest.approx(20.0, abs=1e-3)
+    assert found.by_name["i8 near"] == pytest.approx(40.0, abs=1e-3)
+    assert found.by_name["f32"] == float("inf")
+    assert found.in_db
     half = candidate("half", precision="fp32", hint="bf16")
     wrong = np.roll(base, 1, axis=1)
     answered = near_float([half, INT8], evaluation(answers, half=base, i8=wrong))
-    assert answered == {"half": 100.0, "i8": pytest.approx(0.0)}
-    assert near_float(TIED, None) == {}
+    assert answered.by_name == {"half": 100.0, "i8": pytest.approx(0.0)}
+    assert not answered.in_db
+    assert near_float(TIED, None) is None
