@@ -183,6 +183,13 @@ def _settle(recipe: Recipe) -> Recipe:
             f"the form '{form}' is written on folded weights: "
             "leave out --no-fold, or pass --form raw"
         )
+    stated = recipe.quantize
+    if stated.symmetric_ranges and family_of_model(recipe.model).placer == "roles":
+        raise RecipeError(
+            f"the ranges of {recipe.model} are not NNCF's, and "
+            f"'{stated.activations_range_estimator}' is (percentile stands for mean_quantile): "
+            "pass --calibration-method reconstruction or minmax"
+        )
     if fixed == "dynamic" or timed == (fixed,):
         return recipe
     if "batches" in recipe.benchmark.model_fields_set:

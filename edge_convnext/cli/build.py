@@ -11,6 +11,7 @@ from edge_convnext.cli.console import Terminal, note, print_outcome, progress, s
 from edge_convnext.cli.flags import Overrides
 from edge_convnext.cli.hosts import Remote, measure_build
 from edge_convnext.cli.options import (
+    BATCH,
     CHAIN,
     DATA,
     GPU,
@@ -18,6 +19,7 @@ from edge_convnext.cli.options import (
     MODEL,
     PREPARED,
     PREPROCESS,
+    QUANTIZATION,
     RecipeOption,
     flags,
     resolve,
@@ -40,7 +42,9 @@ _FLAGS = flags(
     *("data.source", "data.calibration", "data.labels", "quantize.subset_size"),
     *("data.skip_bad_images", "data.allow_duplicates"),
     *("targets", "runtime", "fold.enabled", "simplify.enabled", "export.opset", "export.batch"),
-    *("export.form", "export.gelu", "quantize.placement", "recover.enabled", "seed"),
+    *("export.form", "export.gelu", "quantize.placement", "quantize.ignored_names"),
+    *("quantize.ignored_types", "quantize.activations_range_estimator"),
+    *("recover.enabled", "seed"),
     *("engine.batches", "engine.input", "engine.compute_capabilities"),
     *(
         "benchmark.scope",
@@ -51,7 +55,7 @@ _FLAGS = flags(
     ),
     *("evaluate.allow_bad_model", "evaluate.max_class_drop_pp", "benchmark.wait_quiet_min"),
     "benchmark.throughput",
-    panels=(MODEL, PREPARED, DATA, CHAIN, GPU, MEASURE),
+    panels=(MODEL, PREPARED, DATA, CHAIN, QUANTIZATION, BATCH, GPU, MEASURE),
     limits=False,  # the recipe checks numbers: its one-line message names the flag
 )
 
@@ -83,6 +87,8 @@ def build(
     remote.require_host()
     required.refuse_both()
     chosen = resolve(recipe, stated)
+    for told in stated.told:
+        note(told, terminal.silent)
     _warn_of_engines(chosen, terminal.silent)
     settings = remote.settings(required.words())
     if remote.host:
