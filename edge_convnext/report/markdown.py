@@ -215,8 +215,10 @@ def _speed(report: Report) -> list[str]:
     """Timings of the models in the first table; those of the others are folded."""
     if report.benchmark is None:
         return []
-    headings = ("artifact", "graph", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "img/s")
-    headings = (*headings, "samples in rounds", "peak MB")
+    headings = (
+        *("artifact", "graph", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "img/s"),
+        *("samples in rounds", "peak MB"),
+    )
     listed = {row.artifact for row in summary_rows(report)}
     timed = [(row.artifact in listed, _speed_cells(report, row)) for row in report.benchmark.rows]
     first = [cells for kept, cells in timed if kept]
