@@ -27,6 +27,7 @@ from edge_convnext.cli import (
     deploy,
     doctor,
     engine,
+    export,
     gate,
     inspect,
     merge,
@@ -108,6 +109,7 @@ app.command("check")(check.check)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("eval")(evaluate)
+app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("bundle")(bundle.bundle)
 app.command("merge")(merge.merge)
