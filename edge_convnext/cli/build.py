@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from edge_convnext.cli.build_progress import build_progress, kind_of
 from edge_convnext.cli.console import Terminal, note, print_outcome, progress, show_read
 from edge_convnext.cli.flags import Overrides
 from edge_convnext.cli.hosts import Remote, measure_build
@@ -129,7 +130,7 @@ def _build_here(
     for few in few_rounds_notes(recipe):  # before the work, which takes minutes
         note(few, silent)
     on_read = show_read(silent)
-    with progress(silent) as track:
+    with build_progress(silent, kind_of(recipe, tune)) as track:
         if tune != "off":
             from edge_convnext.build.tuning.tune import search_plans
 

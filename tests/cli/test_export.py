@@ -30,8 +30,8 @@ def test_it_tells_what_was_written_and_how_near_it_is(call, asked):
     code, out, err = call(*line, "-o", "m.onnx")
     assert (code, err) == (0, "")
     assert out == (
-        "m.onnx: the conv form in FP32, opset 20, batch dynamic, 1.5 MB; against the model as it came: max error "
-        "2.0e-06, 121.0 dB, agreement 100.0 % on 32 images\n"
+        "m.onnx: the conv form in FP32, opset 20, batch dynamic, 1.5 MB; against the model as it "
+        "came: max error 2.0e-06, 121.0 dB, agreement 100.0 % on 32 images\n"
     )
     recipe, path = asked[0]
     assert (recipe.model, path) == ("convnextv2_pico", Path("m.onnx"))
