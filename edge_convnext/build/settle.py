@@ -31,7 +31,7 @@ from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
-__all__ = ["Prepared", "make_work", "prepare", "settle_recipe"]
+__all__ = ["Prepared", "choose_shown", "make_work", "prepare", "settle_recipe"]
 
 
 ChoosePlans: TypeAlias = Callable[[Runner, Inputs, Sequence[CpuRuntimeName], Images], Chosen]
@@ -225,6 +225,17 @@ def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRu
 
 def _is_quick(recipe: Recipe) -> bool:
     return recipe.benchmark.scope == "decision"
+
+
+def choose_shown(recipe: Recipe, inputs: Inputs) -> tuple[Recipe, Images, Images | None]:
+    """The recipe as these inputs settle it, the images of parity checks, and those of calibration.
+
+    Args:
+        recipe: Recipe from `settle_recipe`.
+        inputs: What was read.
+    """
+    own = _settle_batch(recipe, inputs)
+    return own, *_choose_images(own, inputs, _choose_samples(inputs))
 
 
 def _choose_samples(inputs: Inputs) -> list[Sample]:

@@ -25,6 +25,7 @@ from edge_convnext.cli.options import (
     flags,
     resolve,
 )
+from edge_convnext.cli.planning import Planning
 from edge_convnext.cli.requirement import Required
 from edge_convnext.cli.signature import command, in_panel
 
@@ -78,6 +79,7 @@ def build(
         Path | None,
         typer.Option(help="Folder for the build. Default: build/<model>-<precision>/."),
     ] = None,
+    planning: Planning,
     remote: Annotated[Remote, in_panel("Over SSH")],
     terminal: Terminal,
 ) -> None:
@@ -90,6 +92,10 @@ def build(
     chosen = resolve(recipe, stated)
     for told in stated.told:
         note(told, terminal.silent)
+    planning.save(chosen, recipe)
+    if planning.dry_run:
+        planning.show(chosen, out, tune, terminal)
+        return
     _warn_of_engines(chosen, terminal.silent)
     settings = remote.settings(required.words())
     if remote.host:
