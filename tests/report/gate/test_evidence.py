@@ -108,7 +108,7 @@ def test_figures_that_the_predictions_do_not_tell_are_refused(tmp_path):
 def save_predictions(build, text):
     path = build / "predictions.csv"
     path.write_text(text)
-    return module._read_predictions(path, "int8")
+    return module.read_predictions(path, "int8")
 
 
 HEADER = "sha256,label,fp32_top1,int8_top1,int8_margin\n"
@@ -139,7 +139,7 @@ def test_predictions_of_another_make_are_refused(build, text, why):
 def test_predictions_that_are_gone_are_told(build):
     path = build / "nothing.csv"
     with pytest.raises(ArtifactError) as caught:
-        module._read_predictions(path, "int8")
+        module.read_predictions(path, "int8")
     assert str(caught.value) == f"{path}: No such file or directory; build again"
 
 
