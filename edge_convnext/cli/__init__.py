@@ -24,6 +24,7 @@ from edge_convnext.cli import (
     build,
     bundle,
     check,
+    compare,
     deploy,
     doctor,
     engine,
@@ -117,6 +118,7 @@ app.command("recover")(recover.recover)
 app.command("engine")(engine.engine)
 app.command("deploy")(deploy.deploy)
 app.command("gate")(gate.gate)
+app.command("compare")(compare.compare)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("models")(models.models)

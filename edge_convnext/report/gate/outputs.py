@@ -86,8 +86,9 @@ def to_junit(result: GateResult, strict: bool) -> str:
 
 def to_markdown(result: GateResult, strict: bool) -> str:
     """For a step summary or a pull request's comment."""
+    model = escape_markdown(result.model)
     lines = [
-        f"### {_SIGNS[_final(result, strict)]} {_SUITE}: {escape_markdown(result.model)} {result.precision}",
+        f"### {_SIGNS[_final(result, strict)]} {_SUITE}: {model} {result.precision}",
         "",
         _top1(result),
         "",
@@ -103,7 +104,10 @@ def to_markdown(result: GateResult, strict: bool) -> str:
         lines.append(f"| {sign} | `{one.name}` | {measured} | {interval} | {one.limit:g} |")
     lines += [
         "",
-        *(f"- {escape_markdown(text)}" for text in (*(one.reason for one in result.criteria), *result.notes)),
+        *(
+            f"- {escape_markdown(text)}"
+            for text in (*(one.reason for one in result.criteria), *result.notes)
+        ),
         "",
         _outcome(result, strict),
     ]
