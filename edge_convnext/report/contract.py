@@ -145,6 +145,8 @@ class Report(Part):
     verdict: VerdictReport
     folder: str
     """Where the build wrote, as the user gave it."""
+    label: str | None = None
+    """What the user calls this build, or the commit where git told one; null in older reports."""
     outputs: tuple[FileReport, ...] = ()
     """Files beside this report."""
     banner: str | None = None

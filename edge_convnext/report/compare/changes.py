@@ -51,9 +51,8 @@ def find_changes(before: Side, now: Side, paired: Paired) -> tuple[Change, ...]:
         *_class_order(before, now),
         *_images(before, now, paired),
     ]
-    reports = before.report, now.report
-    if reports[0] is not None and reports[1] is not None:
-        then, later = reports
+    then, later = before.report, now.report
+    if then is not None and later is not None:
         found += _differing("model", _model(then), _model(later))
         found += _differing("verdict", _verdict(then), _verdict(later))
         found += _differing("data", _data(then), _data(later))
@@ -210,7 +209,7 @@ def _graphs(report: Report) -> dict[str, str]:
 
 def _artifacts(report: Report) -> dict[str, set[str]]:
     """Hashes of all that each stage made."""
-    found = {}
+    found: dict[str, set[str]] = {}
     for stage in report.stages:
         made = (stage.artifact, *(variant.artifact for variant in stage.variants))
         if hashes := {one.sha256 for one in made if one is not None}:

@@ -34,6 +34,7 @@ def _side(side: Side) -> dict[str, Any]:
         "called": side.called,
         "path": side.name,
         "kind": side.kind,
+        "label": side.label,
         "created": side.created.isoformat() if side.created else None,
         "model": side.model,
         "precision": side.precision,

@@ -103,7 +103,7 @@ def _side_cells(side: Side) -> tuple[str, ...]:
         ships = ", ".join(filter(None, (report.verdict.ship, report.verdict.confidence)))
     return (
         side.called,
-        f"{side.kind} {side.name}",
+        " ".join(filter(None, (side.kind, side.name, side.label and f"({side.label})"))),
         side.created.strftime("%Y-%m-%d %H:%M") if side.created else MISSING,
         f"{side.model} {side.precision}",
         number(side.top1_pct, 2),

@@ -26,7 +26,17 @@ from edge_convnext.report.gate.baseline import (
 from edge_convnext.report.gate.evidence import PREDICTIONS, model_file, read_predictions
 from edge_convnext.report.manifest import MANIFEST, require_unedited
 
-__all__ = ["Answer", "Kind", "Side", "is_baseline", "read_side", "side_of_baseline"]
+__all__ = [
+    "Answer",
+    "Kind",
+    "Side",
+    "check_unedited",
+    "is_baseline",
+    "model_size",
+    "precision_of",
+    "read_side",
+    "side_of_baseline",
+]
 
 Kind = Literal["build", "board", "baseline"]
 
@@ -61,6 +71,7 @@ class Side:
     no_answers: str | None = None  # why there are none
     halved: bool = False  # the other half of the images was used to look for a fallback
     created: datetime | None = None
+    label: str | None = None  # what its maker calls it
     report: Report | None = None  # None of a baseline
     notes: tuple[str, ...] = ()
 
@@ -118,8 +129,8 @@ def side_of_baseline(path: Path, called: str, found: Baseline) -> Side:
 
 def _of_report(name: Path, called: str, path: Path) -> Side:
     report = Report.read(path)
-    notes = _unedited_notes(path)
-    precision = _precision(path, report)
+    notes = check_unedited(path)
+    precision = precision_of(path, report)
     answers, why_none = _answers(path, report, precision)
     accuracy = report.accuracy
     own = getattr(accuracy, precision) if accuracy else None
@@ -134,17 +145,18 @@ def _of_report(name: Path, called: str, path: Path) -> Side:
         speed=speed_of(report),
         top1_pct=own.top1_pct if own else None,
         fp32_top1_pct=accuracy.fp32.top1_pct if accuracy else None,
-        size_bytes=_size(report, precision),
+        size_bytes=model_size(report, precision),
         answers=answers,
         no_answers=why_none,
         halved=any(one.searched_on == HALF_SEARCHED for one in report.fallbacks),
         created=report.created,
+        label=report.label,
         report=report,
         notes=(*notes, *([report.banner] if report.banner else [])),
     )
 
 
-def _unedited_notes(path: Path) -> tuple[str, ...]:
+def check_unedited(path: Path) -> tuple[str, ...]:
     """Check the report by its manifest; note where there is none, as in a copy of the file."""
     if path.with_name(MANIFEST).is_file():
         require_unedited(path)
@@ -152,7 +164,12 @@ def _unedited_notes(path: Path) -> tuple[str, ...]:
     return (f"Without {MANIFEST} beside it, nothing shows that the report is as it was written.",)
 
 
-def _precision(path: Path, report: Report) -> Precision:
+def precision_of(path: Path, report: Report) -> Precision:
+    """The precision that a report's build is of.
+
+    Raises:
+        ArtifactError: The recipe states none that is known.
+    """
     found = report.recipe.get("precision")
     if found not in get_args(Precision):
         raise ArtifactError(
@@ -183,7 +200,7 @@ def _answers(
     ), None
 
 
-def _size(report: Report, precision: Precision) -> int | None:
+def model_size(report: Report, precision: Precision) -> int | None:
     """Size of the model of the build's precision; on a board, of the candidate it chose."""
     if report.board is None:
         name = model_file(report, precision)
