@@ -29,6 +29,7 @@ from edge_convnext.cli import (
     doctor,
     engine,
     gate,
+    history,
     inspect,
     merge,
     models,
@@ -119,6 +120,7 @@ app.command("engine")(engine.engine)
 app.command("deploy")(deploy.deploy)
 app.command("gate")(gate.gate)
 app.command("compare")(compare.compare)
+app.command("history")(history.history)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("models")(models.models)
