@@ -23,6 +23,7 @@ from edge_convnext.cli import (
     bench,
     build,
     bundle,
+    card,
     check,
     compare,
     deploy,
@@ -121,6 +122,7 @@ app.command("deploy")(deploy.deploy)
 app.command("gate")(gate.gate)
 app.command("compare")(compare.compare)
 app.command("history")(history.history)
+app.command("card")(card.card)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("models")(models.models)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.errors import ArtifactError
@@ -172,7 +172,7 @@ def _of_baseline(path: Path, name: str) -> Entry:
     )
 
 
-def _speed_fields(speed: Speed) -> dict[str, object]:
+def _speed_fields(speed: Speed) -> dict[str, Any]:
     """The latency over a float's of the same run: one divided by the speed-up."""
     over, ratio, interval = "raw FP32", speed.speedup_vs_raw_fp32, speed.speedup_vs_raw_fp32_ci95
     if ratio is None:
