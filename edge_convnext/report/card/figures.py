@@ -20,6 +20,7 @@ from edge_convnext.report.measured import (
     BenchmarkRow,
     CandidateAccuracy,
     Int8ProductsReport,
+    smallest_batch,
 )
 
 __all__ = ["numerics_of", "performance_of"]
@@ -120,10 +121,11 @@ def _refused(report: Report) -> set[str]:
 
 def _fastest(benchmark: BenchmarkReport | None, refused: set[str]) -> Iterable[BenchmarkRow]:
     """The fastest row of each precision and runtime at the smallest batch; none that is wrong."""
-    rows = benchmark.rows if benchmark else ()
-    batch = min((row.batch for row in rows), default=1)
+    if benchmark is None:
+        return ()
+    batch = smallest_batch(benchmark)
     found: dict[tuple[str, str], BenchmarkRow] = {}
-    for row in sorted(rows, key=lambda one: one.latency_ms_p50):
+    for row in sorted(benchmark.rows, key=lambda one: one.latency_ms_p50):
         if row.batch == batch and row.artifact not in refused:
             found.setdefault((row.precision, row.runtime), row)
     return found.values()

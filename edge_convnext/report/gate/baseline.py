@@ -21,7 +21,8 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.intervals import paired_difference_interval
 from edge_convnext.report.contract import BoardRun, Report
-from edge_convnext.report.gate.evidence import Evidence, smallest_batch
+from edge_convnext.report.gate.evidence import Evidence
+from edge_convnext.report.measured import smallest_batch
 
 __all__ = [
     "Baseline",

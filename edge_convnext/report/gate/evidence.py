@@ -17,7 +17,6 @@ from edge_convnext.core.files import sha256_file
 from edge_convnext.report.contract import HALF_SEARCHED, Report
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import require_unedited
-from edge_convnext.report.measured import BenchmarkReport
 
 __all__ = [
     "PREDICTIONS",
@@ -26,7 +25,6 @@ __all__ = [
     "model_file",
     "read_evidence",
     "read_predictions",
-    "smallest_batch",
 ]
 
 PREDICTIONS = "predictions.csv"
@@ -105,11 +103,6 @@ class Evidence:
                 "gate the report.json of each."
             )
         return tuple(found)
-
-
-def smallest_batch(benchmark: BenchmarkReport) -> int:
-    """Batch size that speed-ups are of."""
-    return min(row.batch for row in benchmark.rows)
 
 
 def read_evidence(path: Path) -> Evidence:

@@ -23,6 +23,7 @@ from edge_convnext.report.contract import Report
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.gate.baseline import Speed, read_baseline, speed_of
 from edge_convnext.report.manifest import MANIFEST
+from edge_convnext.report.measured import smallest_batch
 
 __all__ = ["COLUMNS", "SORTS", "Entry", "History", "Sort", "find_history", "sort_entries"]
 
@@ -132,8 +133,7 @@ def _entry(path: Path, name: str) -> Entry:
     own = getattr(accuracy, precision) if accuracy else None
     low, high = (accuracy.top1_drop_ci95_pp if accuracy else None) or (None, None)
     verdict = report.verdict
-    batch = min((row.batch for row in timed.rows), default=1) if timed else 1
-    chosen = timed.row(timed.chosen, batch) if timed else None
+    chosen = timed.row(timed.chosen, smallest_batch(timed)) if timed else None
     return Entry(
         path=Path(name).parent.as_posix(),
         kind="build" if report.board is None else "board",

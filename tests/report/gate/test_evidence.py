@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 from support.example_report import (
     ACCURACY,
-    example_report,
 )
 from support.gate_builds import make_build, sha
 
@@ -19,7 +18,6 @@ from edge_convnext.report.gate.evidence import (
     Evidence,
     Prediction,
     read_evidence,
-    smallest_batch,
 )
 from edge_convnext.report.manifest import write_manifest
 
@@ -225,12 +223,6 @@ def test_what_a_reader_might_think_otherwise_is_noted():
         "What boards measured is merged into this report and not judged here (x, y): gate the "
         "report.json of each.",
     )
-
-
-def test_speed_is_of_the_smallest_batch():
-    assert smallest_batch(example_report().benchmark) == 1
-    rows = [SimpleNamespace(batch=8), SimpleNamespace(batch=4)]
-    assert smallest_batch(SimpleNamespace(rows=rows)) == 4
 
 
 def test_a_build_needs_its_manifest_and_a_board_none(build):
