@@ -9,7 +9,7 @@ from edge_convnext.core.text import printable
 from edge_convnext.report.compare.compare import Comparison, PairComparison
 from edge_convnext.report.compare.findings import OUTCOMES, Outcome
 from edge_convnext.report.compare.sides import Side
-from edge_convnext.report.measured import smallest_batch
+from edge_convnext.report.compare.speeds import chosen_row
 from edge_convnext.report.summary import MISSING, number
 
 __all__ = ["Section", "comparison_sections"]
@@ -96,8 +96,7 @@ def _overview(sides: Iterable[Side]) -> Section:
 
 def _side_cells(side: Side) -> tuple[str, ...]:
     report = side.report
-    timed = report.benchmark if report else None
-    chosen = timed.row(timed.chosen, smallest_batch(timed)) if timed else None
+    chosen = chosen_row(report)
     ships = MISSING
     if report is not None:
         ships = ", ".join(filter(None, (report.verdict.ship, report.verdict.confidence)))

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from edge_convnext.core.image_size import show_size
 from edge_convnext.report.compare.findings import Finding, outcome_of
 from edge_convnext.report.compare.sides import Side
 from edge_convnext.report.contract import BoardRun, Report
 from edge_convnext.report.gate.baseline import Speed, speed_of
 from edge_convnext.report.gate.speed import compare_speeds
-from edge_convnext.report.measured import BenchmarkRow
+from edge_convnext.report.measured import BenchmarkRow, smallest_batch
 
-__all__ = ["Timing", "board_findings", "latency_finding", "size_finding", "timings_of_both"]
+__all__ = [
+    "Timing",
+    "board_findings",
+    "chosen_row",
+    "latency_finding",
+    "size_finding",
+    "timings_of_both",
+]
 
 _SAME_SIZE = 0.01  # of the size: names and metadata in a file
 
@@ -41,6 +49,9 @@ def latency_finding(before: Side, now: Side) -> Finding:
             why = one.report.stage("benchmark").reason
             text = f"Latency: not compared, {one.called} was not timed ({why})."
             return Finding("latency_ratio", "unknown", text)
+    if why := _why_other_work(before, now):
+        text = f"Latency: not compared, {why}{_in_ms(before, now)}."
+        return Finding("latency_ratio", "unknown", text)
     return _latency(
         "latency_ratio", "Latency", (before.speed, before.called), (now.speed, now.called)
     )
@@ -61,9 +72,46 @@ def _latency(measure: str, what: str, before: tuple[Speed, str], now: tuple[Spee
     return Finding(measure, outcome, text, found.then, found.now, ratio, interval)
 
 
+def _why_other_work(before: Side, now: Side) -> str | None:
+    """Reason why speed-ups do not compare: each is over the float of another network or task."""
+    if before.model != now.model:
+        return "the networks differ, and each speed-up is over its own float"
+    then, later = before.report, now.report
+    if then is None or later is None:  # a baseline keeps neither size nor threads
+        return None
+    sizes = show_size(then.model.image_size), show_size(later.model.image_size)
+    if sizes[0] != sizes[1]:
+        return f"the images have {sizes[0]} px in {before.called} and {sizes[1]} px in {now.called}"
+    threads = _threads(then), _threads(later)
+    if threads[0] != threads[1]:
+        return (
+            f"{before.called} was timed with {threads[0]} threads, {now.called} with {threads[1]}"
+        )
+    return None
+
+
+def _threads(report: Report) -> int | None:
+    return max((row.threads for row in _rows(report)), default=None)
+
+
+def _in_ms(before: Side, now: Side) -> str:
+    """Both latencies of one machine, of two runs; empty where there is none to state."""
+    then, later = chosen_row(before.report), chosen_row(now.report)
+    same = before.speed.fingerprint == now.speed.fingerprint
+    if then is None or later is None or not same:
+        return ""
+    times = f"{then.latency_ms_p50:.2f} ms and {later.latency_ms_p50:.2f} ms"
+    return f" (in runs of their own: {times})"
+
+
 def board_findings(before: Side, now: Side) -> Iterable[Finding]:
-    """Compare the latency on each board that both reports have, by name and fingerprint."""
+    """Compare the latency on each board that both reports have, by name and fingerprint.
+
+    Nothing where speed-ups do not compare: `latency_finding` says why.
+    """
     then = {_key(run): run for run in before.report.boards} if before.report else {}
+    if _why_other_work(before, now):
+        return
     for run in now.report.boards if now.report else ():
         if (earlier := then.get(_key(run))) is not None:
             yield _latency(
@@ -116,6 +164,12 @@ def timings_of_both(before: Side, now: Side) -> tuple[tuple[Timing, ...], str | 
     if not found:
         return (), "no candidate was timed in both"
     return tuple(sorted(found, key=lambda one: -(one.ratio or 0.0))), None
+
+
+def chosen_row(report: Report | None) -> BenchmarkRow | None:
+    """The timing of what a report chose, at the smallest batch size."""
+    timed = report.benchmark if report else None
+    return timed.row(timed.chosen, smallest_batch(timed)) if timed else None
 
 
 def _rows(report: Report) -> tuple[BenchmarkRow, ...]:

@@ -19,11 +19,11 @@ from edge_convnext.report.compare.sides import (
     model_size,
     precision_of,
 )
+from edge_convnext.report.compare.speeds import chosen_row
 from edge_convnext.report.contract import Report
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.gate.baseline import Speed, read_baseline, speed_of
 from edge_convnext.report.manifest import MANIFEST
-from edge_convnext.report.measured import smallest_batch
 
 __all__ = ["COLUMNS", "SORTS", "Entry", "History", "Sort", "find_history", "sort_entries"]
 
@@ -129,11 +129,11 @@ def _entry(path: Path, name: str) -> Entry:
     report = Report.read(path)
     check_unedited(path)
     precision = precision_of(path, report)
-    accuracy, timed = report.accuracy, report.benchmark
+    accuracy = report.accuracy
     own = getattr(accuracy, precision) if accuracy else None
     low, high = (accuracy.top1_drop_ci95_pp if accuracy else None) or (None, None)
     verdict = report.verdict
-    chosen = timed.row(timed.chosen, smallest_batch(timed)) if timed else None
+    chosen = chosen_row(report)
     return Entry(
         path=Path(name).parent.as_posix(),
         kind="build" if report.board is None else "board",

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 from support.comparisons import SPEED, side
-from support.example_report import BENCHMARK, example_report, without_measurements
+from support.example_report import BENCHMARK, example_fields, example_report, without_measurements
 
 from edge_convnext.report.compare.speeds import (
     Timing,
@@ -43,6 +43,27 @@ def test_latency_that_does_not_compare_says_why(changes, why):
     found = latency_finding(*sides(**changes))
     assert found.outcome == "unknown"
     assert why in found.text
+
+
+def test_speed_ups_of_other_work_do_not_compare_but_milliseconds_are_told():
+    fields = example_fields()
+    small = example_report(model={**fields["model"], "image_size": 96})
+    rows = [{**row, "threads": 1} for row in BENCHMARK["rows"]]
+    single = example_report(benchmark={**BENCHMARK, "rows": rows})
+    before = side([], report=example_report())
+    for now, why in (
+        (side([], called="B", report=example_report(), model="femto"), "the networks differ"),
+        (side([], called="B", report=small), "the images have 128 px in A and 96 px in B"),
+        (side([], called="B", report=single), "A was timed with 2 threads, B with 1"),
+    ):
+        found = latency_finding(before, now)
+        assert found.outcome == "unknown"
+        assert why in found.text
+        assert "(in runs of their own: 2.56 ms and 2.56 ms)" in found.text
+        assert list(board_findings(before, now)) == []
+    elsewhere = side([], called="B", model="femto", speed=replace(SPEED, fingerprint="g"))
+    assert " ms" not in latency_finding(before, elsewhere).text
+    assert " ms" not in latency_finding(side([]), side([], called="B", model="femto")).text
 
 
 def test_a_build_that_was_not_timed_says_why():
