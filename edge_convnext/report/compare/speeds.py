@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -39,7 +40,8 @@ class Timing:
     @property
     def ratio(self) -> float | None:
         """Latency of the later run over the earlier; None where nothing was measured."""
-        return self.now_ms / self.before_ms if self.before_ms else None
+        ratio = self.now_ms / self.before_ms if self.before_ms else math.inf
+        return ratio if math.isfinite(ratio) else None
 
 
 def latency_finding(before: Side, now: Side) -> Finding:
@@ -63,6 +65,9 @@ def _latency(measure: str, what: str, before: tuple[Speed, str], now: tuple[Spee
     if isinstance(found, str):
         return Finding(measure, "unknown", f"{what}: not compared, {found}.")
     ratio, interval = found.latency_ratio, found.latency_ratio_ci
+    if not all(map(math.isfinite, (ratio, *interval))):
+        text = f"{what}: not compared, a speed-up near 0 is no measurement."
+        return Finding(measure, "unknown", text)
     outcome = outcome_of(interval, 1.0, low_is_good=True)
     verdict = "no difference shown, " if outcome == "same" else ""
     text = (

@@ -31,6 +31,7 @@ Sort = Literal["date", "label", "top1", "drop", "latency", "size"]
 
 _BASELINE = b"edge-convnext/baseline/"  # in each of them
 _MOST_BYTES = 256 << 20
+_LEAST_SPEEDUP = 1e-6
 _PASSED_OVER = {"node_modules", "__pycache__"}  # beside hidden folders
 
 
@@ -178,15 +179,20 @@ def _speed_fields(speed: Speed) -> dict[str, Any]:
     if ratio is None:
         over, ratio = "best float", speed.speedup_vs_best_float
         interval = speed.speedup_vs_best_float_ci95
-    low, high = interval or (0.0, 0.0)
+    low, high = interval or (None, None)
     return {
-        "latency_ratio": 1.0 / ratio if ratio else None,
-        "ratio_low": 1.0 / high if high else None,
-        "ratio_high": 1.0 / low if low else None,
+        "latency_ratio": _inverse(ratio),
+        "ratio_low": _inverse(high),
+        "ratio_high": _inverse(low),
         "ratio_over": over if ratio else None,
         "busy": why_skewed(speed.other_load_pct, speed.throttled_periods) if ratio else None,
         "machine": speed.fingerprint,
     }
+
+
+def _inverse(ratio: float | None) -> float | None:
+    """One divided by a speed-up; None where it is no measurement."""
+    return 1.0 / ratio if ratio is not None and ratio > _LEAST_SPEEDUP else None
 
 
 _KEYS: dict[Sort, Callable[[Entry], float | str | None]] = {

@@ -14,9 +14,8 @@ from edge_convnext.report.compare.speeds import (
 
 
 def sides(speedup=3.0, interval=(2.9, 3.1), **changes):
-    slower = replace(
-        SPEED, speedup_vs_raw_fp32=speedup, speedup_vs_raw_fp32_ci95=interval, **changes
-    )
+    fields = {"speedup_vs_raw_fp32": speedup, "speedup_vs_raw_fp32_ci95": interval}
+    slower = replace(SPEED, **fields | changes)
     return side([]), side([], called="B", speed=slower)
 
 
@@ -36,6 +35,7 @@ def test_latency_is_a_ratio_of_speed_ups(speedup, interval, outcome):
     [
         ({"fingerprint": "g"}, "A was timed on another machine"),
         ({"batch": 8}, "B was timed at batch 8, A at batch 1"),
+        ({"speedup_vs_raw_fp32": 5e-324}, "a speed-up near 0 is no measurement"),
         ({"other_load_pct": 40.0}, "B was timed while other programs took 40 %"),
     ],
 )
@@ -92,7 +92,7 @@ def test_times_stand_side_by_side_on_one_machine_alone():
     assert timings_of_both(before, side([]))[1] == "a baseline keeps no times"
     untimed = example_report(**without_measurements("benchmark"))
     assert "no candidate" in timings_of_both(before, side([], report=untimed))[1]
-    assert Timing("x", 1, 0.0, 1.0, 1, 1).ratio is None
+    assert [Timing("x", 1, ms, 1.0, 1, 1).ratio for ms in (0.0, 5e-324)] == [None, None]
 
 
 def test_boards_are_compared_by_name_and_fingerprint():

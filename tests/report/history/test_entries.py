@@ -54,6 +54,13 @@ def test_a_busy_machine_and_another_float_are_told(tmp_path):
     assert "60 %" in one.busy
 
 
+def test_a_speed_up_of_nothing_is_no_ratio(tmp_path):
+    nothing = {**BENCHMARK, "speedup_vs_raw_fp32": 5e-324, "speedup_vs_raw_fp32_ci95": [0.0, 0.0]}
+    make_build(tmp_path / "a", 10, benchmark=nothing)
+    (one,) = find_history(tmp_path).entries
+    assert (one.latency_ratio, one.ratio_low, one.ratio_high) == (None, None, None)
+
+
 def test_the_folder_itself_may_be_a_build(tmp_path):
     make_build(tmp_path, 10)
     assert find_history(tmp_path).entries[0].path == "."
