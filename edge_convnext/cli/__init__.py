@@ -23,11 +23,14 @@ from edge_convnext.cli import (
     bench,
     build,
     bundle,
+    card,
     check,
+    compare,
     deploy,
     doctor,
     engine,
     gate,
+    history,
     inspect,
     merge,
     models,
@@ -117,6 +120,9 @@ app.command("recover")(recover.recover)
 app.command("engine")(engine.engine)
 app.command("deploy")(deploy.deploy)
 app.command("gate")(gate.gate)
+app.command("compare")(compare.compare)
+app.command("history")(history.history)
+app.command("card")(card.card)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("models")(models.models)

@@ -73,6 +73,13 @@ def build(
         Path | None,
         typer.Option(help="Folder for the build. Default: build/<model>-<precision>/."),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of this build in its report, for `history`. Default: the commit that git "
+            "tells of the working folder."
+        ),
+    ] = None,
     remote: Annotated[Remote, in_panel("Over SSH")],
     terminal: Terminal,
 ) -> None:
@@ -89,7 +96,7 @@ def build(
         from edge_convnext.devices.ssh import check_hosts
 
         check_hosts(remote.host, settings)  # before the build, which takes minutes
-    report = _build_here(chosen, out, tune, required, terminal.silent)
+    report = _build_here(chosen, out, tune, required, label, terminal.silent)
     errors: list[str] = []
     if remote.host:
         report, errors = measure_build(report, remote.host, settings, terminal.silent)
@@ -110,6 +117,7 @@ def _build_here(
     out: Path | None,
     tune: Literal["off", "quick", "full"],
     required: Required,
+    label: str | None,
     silent: bool,
 ) -> Report:
     """Search plans if that is asked for, then build."""
@@ -133,6 +141,7 @@ def _build_here(
             out,
             require=required.require,
             require_likely=required.require_likely,
+            label=label,
             track=track,
             on_read=on_read,
         )
