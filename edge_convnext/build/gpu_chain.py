@@ -87,7 +87,8 @@ def place_step(
         made = place_qdq.place_qdq(
             before, calibration.load(), placement, output, config.weight_rounding
         )
-        return replace(made, quantized_ops=keep_matching(output, before.path, ignored))
+        kept = keep_matching(output, before.path, ignored, config.ignored_types)
+        return replace(made, quantized_ops=kept)
 
     return runner.graph(
         place_qdq.STAGE,
@@ -101,6 +102,8 @@ def place_step(
             "model": model.digest,
             "placement": placement,
             "ignored": ignored,
+            # Recipes without types have the keys of builds before there were any.
+            **({"types": config.ignored_types} if config.ignored_types else {}),
             "name": name,
             "calibration": calibration.digest,
             **_placing_key(runner),

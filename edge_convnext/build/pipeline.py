@@ -38,7 +38,7 @@ from edge_convnext.report.verdict import Requirement
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
 
-__all__ = ["DEMO_BANNER", "build", "finish", "is_demo"]
+__all__ = ["DEMO_BANNER", "build", "build_folder", "finish", "is_demo"]
 
 
 def build(
@@ -71,10 +71,7 @@ def build(
         EdgeConvNextError: The build failed; its one-line message says what to do. Nothing is
             written then.
     """
-    named = f"{family_of_model(recipe.model).short_name(recipe.model)}-{recipe.precision}"
-    folder = Path(out) if out is not None else Path("build") / named
-    check_writable(folder)
-    require_outside(folder, recipe.data.source, recipe.data.calibration)
+    folder = build_folder(recipe, out)
     requirement = Requirement.of(require, require_likely)
     named_as = settle_label(label)
     store = cache or Cache(default_cache_folder(os.environ))
@@ -85,6 +82,24 @@ def build(
             on_read=on_read, choose=partial(choose_plans, machine=machine["fingerprint"]),
         )  # fmt: skip
         return finish(prepared, machine, folder, requirement, named_as)
+
+
+def build_folder(recipe: Recipe, out: AnyPath | None = None) -> Path:
+    """The folder that a build writes, which is not made yet.
+
+    Args:
+        recipe: Recipe of the build.
+        out: Folder that was stated; None is `build/<model>-<precision>`.
+
+    Raises:
+        ArtifactError: It can't be written, or has files of those names that no build wrote.
+        RecipeError: It lies among the images.
+    """
+    named = f"{family_of_model(recipe.model).short_name(recipe.model)}-{recipe.precision}"
+    folder = Path(out) if out is not None else Path("build") / named
+    check_writable(folder)
+    require_outside(folder, recipe.data.source, recipe.data.calibration)
+    return folder
 
 
 def finish(

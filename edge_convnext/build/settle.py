@@ -31,7 +31,7 @@ from edge_convnext.networks.family import family_of, family_of_model
 from edge_convnext.runtimes.load import available_runtimes, require_runtime
 from edge_convnext.stages import recover
 
-__all__ = ["Prepared", "make_work", "prepare", "settle_recipe"]
+__all__ = ["Prepared", "choose_shown", "make_work", "prepare", "settle_recipe"]
 
 
 ChoosePlans: TypeAlias = Callable[[Runner, Inputs, Sequence[CpuRuntimeName], Images], Chosen]
@@ -183,6 +183,13 @@ def _settle(recipe: Recipe) -> Recipe:
             f"the form '{form}' is written on folded weights: "
             "leave out --no-fold, or pass --form raw"
         )
+    stated = recipe.quantize
+    if stated.symmetric_ranges and family_of_model(recipe.model).placer == "roles":
+        raise RecipeError(
+            f"the ranges of {recipe.model} are not NNCF's, and "
+            f"'{stated.activations_range_estimator}' is (percentile stands for mean_quantile): "
+            "pass --calibration-method reconstruction or minmax"
+        )
     if fixed == "dynamic" or timed == (fixed,):
         return recipe
     if "batches" in recipe.benchmark.model_fields_set:
@@ -218,6 +225,17 @@ def _choose_targets(recipe: Recipe) -> tuple[tuple[TargetName, ...], tuple[CpuRu
 
 def _is_quick(recipe: Recipe) -> bool:
     return recipe.benchmark.scope == "decision"
+
+
+def choose_shown(recipe: Recipe, inputs: Inputs) -> tuple[Recipe, Images, Images | None]:
+    """The recipe as these inputs settle it, the images of parity checks, and those of calibration.
+
+    Args:
+        recipe: Recipe from `settle_recipe`.
+        inputs: What was read.
+    """
+    own = _settle_batch(recipe, inputs)
+    return own, *_choose_images(own, inputs, _choose_samples(inputs))
 
 
 def _choose_samples(inputs: Inputs) -> list[Sample]:

@@ -29,6 +29,7 @@ from edge_convnext.cli import (
     deploy,
     doctor,
     engine,
+    export,
     gate,
     history,
     inspect,
@@ -111,6 +112,7 @@ app.command("check")(check.check)
 app.command("tune")(tune.tune)
 app.command("train")(train.train)
 app.command("eval")(evaluate)
+app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("bundle")(bundle.bundle)
 app.command("merge")(merge.merge)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge_convnext.cli.bench_throughput import Served, serve
+from edge_convnext.cli.bench_times import ExportedTimes
 from edge_convnext.cli.console import Terminal, note, print_json, print_outcome, progress
 from edge_convnext.cli.hosts import Remote, bench_over_ssh
 from edge_convnext.cli.options import ThreadsOption
@@ -86,6 +87,7 @@ def bench(
         ),
     ],
     race: Race,
+    times: ExportedTimes,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -119,7 +121,7 @@ def bench(
     required.refuse_both()
     served.refuse_stray()
     if any(model.suffix == SUFFIX for model in models):
-        _refuse_beside_bundle(models, race, served)
+        _refuse_beside_bundle(models, race, times, served)
         if remote.host:
             settings = remote.settings(_words(race, required, lock_clocks))
             bench_over_ssh(models[0], remote.host, out, settings, terminal.json, terminal.quiet)
@@ -128,6 +130,7 @@ def bench(
         _bench_here(models[0], out, _board_settings(race, required, lock_clocks), terminal)
         return
     _refuse_without_bundle(remote, out, required, lock_clocks)
+    times.refuse_without_race("--profile" if race.profile else served.asked and "--mode")
     if race.profile:
         _refuse_both_kinds(served)
         _profile(models, race, terminal)
@@ -136,16 +139,20 @@ def bench(
         few = _tell_few_rounds(models, race, config, terminal)
         serve(models, race.runtime, config, race.hint, served, track, terminal, few)
     else:
-        _race(models, race, terminal)
+        _race(models, race, times, terminal)
 
 
-def _refuse_beside_bundle(models: Sequence[Path], race: Race, served: Served) -> None:
+def _refuse_beside_bundle(
+    models: Sequence[Path], race: Race, times: ExportedTimes, served: Served
+) -> None:
     from edge_convnext.core.errors import RecipeError
     from edge_convnext.devices.bundle.manifest import SUFFIX
 
-    if len(models) != 1 or race.profile or race.hint != "f32" or served.asked:
+    other = race.profile or race.hint != "f32" or served.asked or times.export_times
+    if len(models) != 1 or other:
         raise RecipeError(
-            f"a bundle is measured alone: pass one {SUFFIX}, without --profile, --hint and --mode"
+            f"a bundle is measured alone: pass one {SUFFIX}, without --profile, --hint, --mode and "
+            "--export-times"
         )
 
 
@@ -258,7 +265,7 @@ def _tell_few_rounds(
     return [] if few is None else [few]
 
 
-def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
+def _race(models: Sequence[Path], race: Race, times: ExportedTimes, terminal: Terminal) -> None:
     from edge_convnext.measure.built_models import race_models
     from edge_convnext.measure.speed import speedup
     from edge_convnext.measure.to_report import report_row, skewed_notes
@@ -267,6 +274,7 @@ def _race(models: Sequence[Path], race: Race, terminal: Terminal) -> None:
     few = _tell_few_rounds(models, race, config, terminal)
     with progress(terminal.silent) as track:
         result = race_models(models, race.runtime, config, race.hint, track)
+    times.write(result)
     notes = skewed_notes(result, "Repeat `bench` on an idle machine.")
     if terminal.json:
         rows = [report_row(row, row.artifact).model_dump(mode="json") for row in result.rows]

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from edge_convnext.cli.build_progress import build_progress, kind_of
 from edge_convnext.cli.console import Terminal, note, print_outcome, progress, show_read
 from edge_convnext.cli.flags import Overrides
 from edge_convnext.cli.hosts import Remote, measure_build
 from edge_convnext.cli.options import (
+    BATCH,
     CHAIN,
     DATA,
     GPU,
@@ -18,10 +20,12 @@ from edge_convnext.cli.options import (
     MODEL,
     PREPARED,
     PREPROCESS,
+    QUANTIZATION,
     RecipeOption,
     flags,
     resolve,
 )
+from edge_convnext.cli.planning import Planning
 from edge_convnext.cli.requirement import Required
 from edge_convnext.cli.signature import command, in_panel
 
@@ -40,7 +44,9 @@ _FLAGS = flags(
     *("data.source", "data.calibration", "data.labels", "quantize.subset_size"),
     *("data.skip_bad_images", "data.allow_duplicates"),
     *("targets", "runtime", "fold.enabled", "simplify.enabled", "export.opset", "export.batch"),
-    *("export.form", "export.gelu", "quantize.placement", "recover.enabled", "seed"),
+    *("export.form", "export.gelu", "quantize.placement", "quantize.ignored_names"),
+    *("quantize.ignored_types", "quantize.activations_range_estimator"),
+    *("recover.enabled", "seed"),
     *("engine.batches", "engine.input", "engine.compute_capabilities"),
     *(
         "benchmark.scope",
@@ -51,7 +57,7 @@ _FLAGS = flags(
     ),
     *("evaluate.allow_bad_model", "evaluate.max_class_drop_pp", "benchmark.wait_quiet_min"),
     "benchmark.throughput",
-    panels=(MODEL, PREPARED, DATA, CHAIN, GPU, MEASURE),
+    panels=(MODEL, PREPARED, DATA, CHAIN, QUANTIZATION, BATCH, GPU, MEASURE),
     limits=False,  # the recipe checks numbers: its one-line message names the flag
 )
 
@@ -80,6 +86,7 @@ def build(
             "tells of the working folder."
         ),
     ] = None,
+    planning: Planning,
     remote: Annotated[Remote, in_panel("Over SSH")],
     terminal: Terminal,
 ) -> None:
@@ -90,6 +97,12 @@ def build(
     remote.require_host()
     required.refuse_both()
     chosen = resolve(recipe, stated)
+    for told in stated.told:
+        note(told, terminal.silent)
+    planning.save(chosen, recipe)
+    if planning.dry_run:
+        planning.show(chosen, out, tune, terminal)
+        return
     _warn_of_engines(chosen, terminal.silent)
     settings = remote.settings(required.words())
     if remote.host:
@@ -131,7 +144,7 @@ def _build_here(
     for few in few_rounds_notes(recipe):  # before the work, which takes minutes
         note(few, silent)
     on_read = show_read(silent)
-    with progress(silent) as track:
+    with build_progress(silent, kind_of(recipe, tune)) as track:
         if tune != "off":
             from edge_convnext.build.tuning.tune import search_plans
 

@@ -131,6 +131,6 @@ def print_outcome(report: Report, json: bool) -> None:
         return
     from rich.console import Console
 
-    from edge_convnext.cli.views.report import print_report
+    from edge_convnext.cli.views.outcome import print_report
 
     print_report(report, Console())

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from edge_convnext.cli.completion import complete_words
 from edge_convnext.cli.console import Terminal, note, print_json
+from edge_convnext.cli.habits import PRECISION_METAVAR, read_precision
 from edge_convnext.cli.signature import command
-from edge_convnext.cli.values import Precision
+from edge_convnext.cli.values import PRECISIONS, Precision
 
 if TYPE_CHECKING:
     from edge_convnext.runtimes.tensorrt import TensorRtConfig
@@ -79,8 +81,11 @@ def engine(
     precision: Annotated[
         Precision | None,
         typer.Option(
+            parser=read_precision,
+            metavar=PRECISION_METAVAR,
+            autocompletion=complete_words(*PRECISIONS),
             help="Precision to build. Default: the graph's own. fp16 of an fp32 graph: TensorRT "
-            "8.6 only."
+            "8.6 only.",
         ),
     ] = None,
     building: Building,

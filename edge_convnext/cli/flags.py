@@ -13,7 +13,11 @@ from edge_convnext.cli.signature import option
 
 __all__ = ["Flag", "FlagGroup", "Overrides"]
 
-Overrides = dict[str, Any]  # values that the command line states, by dotted field of the recipe
+
+class Overrides(dict[str, Any]):
+    """Values that the command line states, by dotted field of the recipe."""
+
+    told: tuple[str, ...] = ()  # sentences on values that stand for others
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,12 @@ class Flag:
     most: float | None = None
     metavar: str | None = None
     callback: Callable[[Any], Any] | None = None
+    parser: Callable[[str], Any] | None = None  # reads the text, in the place of `kind`
     to_recipe: Callable[[str, Any], Any] | None = None  # makes the field's value of flag and value
     also: tuple[str, ...] = ()  # further fields that get the same value
+    aliases: tuple[str, ...] = ()  # further names, which `--help` does not show
+    complete: Callable[[str], list[str]] | None = None  # words that begin so, for the shell
+    tell: Callable[[Any], str | None] | None = None  # what a stated value stands for
 
     @property
     def flag(self) -> str:
@@ -40,18 +48,26 @@ class Flag:
     @property
     def parameter(self) -> str:
         """The name of the parameter that typer passes, such as `image_size`."""
-        return self.flag.removeprefix("--").replace("-", "_")
+        return _parameter_of(self.name)
 
-    def option(self, panel: bool = False, limits: bool = True) -> Any:
-        """The flag as an option of typer."""
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Every name by its parameter, the flag's own first."""
+        return {_parameter_of(name): name for name in (self.name, *self.aliases)}
+
+    def option(self, panel: bool = False, limits: bool = True, alias: str | None = None) -> Any:
+        """The flag as an option of typer; under an alias it is hidden."""
         return typer.Option(
-            self.name,
+            alias or self.name,
+            hidden=alias is not None,
+            autocompletion=self.complete,
             help=self.help,
             rich_help_panel=self.panel if panel else None,
             min=self.least if limits else None,
             max=self.most if limits else None,
             metavar=self.metavar,
             callback=self.callback,
+            parser=self.parser,
         )
 
 
@@ -65,26 +81,39 @@ class FlagGroup:
     required: bool = False
 
     def parameters(self) -> Sequence[inspect.Parameter]:
-        """One parameter for each flag, as typer reads them."""
-        return [self._parameter(row) for row in self.rows]
+        """One parameter for each name of a flag, as typer reads them."""
+        return [
+            self._parameter(row, name, None if name == row.parameter else alias)
+            for row in self.rows
+            for name, alias in row.names.items()
+        ]
 
     def gather(self, values: Mapping[str, Any]) -> Overrides:
         """The fields that the command line states, with values as the recipe has them.
 
         Raises:
             RecipeError: A text can't be read as the field's value.
+            BadParameter: A flag is stated under two of its names.
         """
-        stated: Overrides = {}
+        stated, told = Overrides(), []
         for row in self.rows:
-            value = values[row.parameter]
-            if value is None or value == []:
-                continue
-            read = row.to_recipe(row.flag, value) if row.to_recipe else value
-            stated |= dict.fromkeys((row.field, *row.also), read)
+            found = {name: values.get(at) for at, name in row.names.items()}
+            given = {name: value for name, value in found.items() if value not in (None, [])}
+            if len(given) > 1:
+                raise typer.BadParameter(f"{' and '.join(given)} are one flag; pass one of them")
+            for value in given.values():
+                read = row.to_recipe(row.flag, value) if row.to_recipe else value
+                stated |= dict.fromkeys((row.field, *row.also), read)
+                told.append(row.tell(value) if row.tell else None)
+        stated.told = tuple(filter(None, told))
         return stated
 
-    def _parameter(self, row: Flag) -> inspect.Parameter:
-        described = row.option(row.panel in self.panels, self.limits)
-        if self.required:
-            return option(row.parameter, Annotated[row.kind, described])
-        return option(row.parameter, Annotated[row.kind | None, described], None)
+    def _parameter(self, row: Flag, name: str, alias: str | None) -> inspect.Parameter:
+        described = row.option(row.panel in self.panels, self.limits, alias)
+        if self.required and alias is None:
+            return option(name, Annotated[row.kind, described])
+        return option(name, Annotated[row.kind | None, described], None)
+
+
+def _parameter_of(name: str) -> str:
+    return name.partition("/")[0].removeprefix("--").replace("-", "_")

@@ -30,13 +30,16 @@ def models(
             "and the width.",
         ),
     ] = "224",
+    imgsz: Annotated[
+        str | None, typer.Option(callback=check_image_size, hidden=True, help="Image size, too.")
+    ] = None,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
 ) -> None:
     """List the networks: parameters, MACs, published top-1, and how others are named."""
     from edge_convnext.core.image_size import sides_of
 
-    size = cast("ImageSize", image_size)  # the callback has read it
+    size = cast("ImageSize", imgsz or image_size)  # the callbacks have read them
     if min(sides_of(size)) < _LEAST:
         raise typer.BadParameter(f"--image-size: a side has {_LEAST} pixels or more.")
     rows, further = _rows(size), _further()

@@ -16,8 +16,28 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from edge_convnext.cli.completion import (
+    complete_model,
+    complete_recipe,
+    complete_runtime,
+    complete_words,
+)
 from edge_convnext.cli.flags import Flag, FlagGroup
+from edge_convnext.cli.habits import PRECISION_METAVAR, read_precision
+from edge_convnext.cli.measure_rows import MEASURE_ROWS
+from edge_convnext.cli.panels import (
+    BATCH,
+    CHAIN,
+    DATA,
+    GPU,
+    MEASURE,
+    MODEL,
+    PREPARED,
+    QUANTIZATION,
+)
+from edge_convnext.cli.quantize_rows import QUANTIZE_ROWS
 from edge_convnext.cli.values import (
+    PRECISIONS,
     Precision,
     as_batch,
     as_source,
@@ -32,6 +52,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.recipe import Recipe
 
 __all__ = [
+    "BATCH",
     "CHAIN",
     "DATA",
     "FLAGS",
@@ -40,6 +61,7 @@ __all__ = [
     "MODEL",
     "PREPARED",
     "PREPROCESS",
+    "QUANTIZATION",
     "ModelArgument",
     "RecipeOption",
     "RuntimeOption",
@@ -48,19 +70,17 @@ __all__ = [
     "resolve",
 ]
 
-# Panels of `build --help`.
-MODEL, PREPARED, DATA = "Model", "Preprocessing", "Data"
-CHAIN, GPU, MEASURE = "Chain", "GPU", "Measurement"
 _TARGETS = ("cpu", "arm-cpu", "rtx", "tensorrt")
 _SIZE_HELP = "Image size in pixels: one number for a square, or the height and the width, as 64,96."
 
 _ROWS = (
+    *QUANTIZE_ROWS,
     Flag(
         "model", "--model", str,
         "Network: a size of ConvNeXt V2 (atto, femto, …), a name that `models` lists, timm:NAME, "
         "hf:FOLDER, hf:OWNER/NAME, or module:pkg.file:fn, your function that returns a "
         "torch.nn.Module; its code runs. Default: what the recipe or the weights state, or atto.",
-        MODEL,
+        MODEL, complete=complete_model,
     ),
     Flag(
         "load.weights", "--weights", str,
@@ -68,10 +88,13 @@ _ROWS = (
         "ImageNet weights. timm: those of a timm:NAME. hf:…: of a folder or of the hub. random: "
         "untrained weights, to measure speed only.", MODEL,
     ),
-    Flag("precision", "--precision", Precision, "Precision to build.", MODEL),
+    Flag(
+        "precision", "--precision", Precision, "Precision to build.", MODEL,
+        metavar=PRECISION_METAVAR, parser=read_precision, complete=complete_words(*PRECISIONS),
+    ),
     Flag(
         "preprocess.image_size", "--image-size", str, _SIZE_HELP, PREPARED,
-        metavar="N|HEIGHT,WIDTH",
+        metavar="N|HEIGHT,WIDTH", aliases=("--imgsz",),
         callback=check_image_size,
     ),
     Flag(
@@ -115,9 +138,6 @@ _ROWS = (
         to_recipe=as_text,
     ),
     Flag(
-        "quantize.subset_size", "--calibration-size", int, "Number of calibration images.", DATA
-    ),
-    Flag(
         "data.skip_bad_images", "--skip-bad-images", bool,
         "Leave unreadable images out and count them.", DATA,
     ),
@@ -131,11 +151,12 @@ _ROWS = (
         "Target to build for; repeatable. Default: all that can be built here. arm-cpu: the CPU "
         "of a board, checked here and timed there.", CHAIN,
         metavar=f"[{'|'.join(_TARGETS)}]", callback=one_of(_TARGETS),
+        complete=complete_words(*_TARGETS),
     ),
     Flag(
         "runtime", "--runtime", str,
         "Runtime for the CPU: onnxruntime, openvino or litert. auto: all that are installed.",
-        CHAIN, metavar="NAME", callback=check_runtime,
+        CHAIN, metavar="NAME", callback=check_runtime, complete=complete_runtime,
     ),
     Flag(
         "fold.enabled", "--fold/--no-fold", bool,
@@ -148,7 +169,7 @@ _ROWS = (
     Flag("export.opset", "--opset", int, "ONNX opset, 18 or later.", CHAIN),
     Flag(
         "export.batch", "--export-batch", str,
-        "Batch size of the ONNX graph: a number, or dynamic.", CHAIN,
+        "What the ONNX graph takes: one batch size, or dynamic, which is any.", BATCH,
         to_recipe=as_batch,
     ),
     Flag(
@@ -162,11 +183,6 @@ _ROWS = (
         "the best for each runtime.", CHAIN,
     ),
     Flag(
-        "quantize.placement", "--placement", str,
-        "Operations that get Q/DQ pairs: inner, pointwise, …. auto: the best for each runtime.",
-        CHAIN, metavar="NAME",
-    ),
-    Flag(
         "recover.enabled", "--recover/--no-recover", bool,
         "Fine-tune the INT8 graphs for some minutes, with the float ones as teachers.", CHAIN,
     ),
@@ -176,8 +192,8 @@ _ROWS = (
     ),
     Flag(
         "engine.batches", "--engine-batch", list[int],
-        "Batch size of the graphs and engines for TensorRT; repeatable. Default: 1 and 8; without "
-        "--target, 1.", GPU,
+        "What graphs and engines for TensorRT take: one of each for every size; repeatable. "
+        "Default: 1 and 8; without --target, 1.", BATCH,
     ),
     Flag("engine.input", "--input", Literal["float32", "float16", "uint8"],
         "Type of the graphs' images. uint8: pixels, normalised in the graph. Default: float16 for "
@@ -188,41 +204,14 @@ _ROWS = (
         "Compute capability of the GPUs that the engine is for, such as 8.9; repeatable. Default: "
         "8.6, 8.9 and 12.0.", GPU,
     ),
-    Flag("benchmark.batches", "--batch", list[int], "Batch size to time; repeatable.", MEASURE),
     Flag(
-        "benchmark.scope", "--quick/--no-quick", bool,
-        "Measure what decides alone: planned graphs, smallest batch size. No other forms of the "
-        "float, no memory, no graphs for a GPU unless --target names one.", MEASURE,
-        to_recipe=lambda _, quick: "decision" if quick else "full",
+        "benchmark.batches", "--batch", list[int],
+        "What is timed on the CPU, of graphs that take it; repeatable. Default: 1 and 8.", BATCH,
     ),
-    Flag(
-        "benchmark.threads", "--threads", int, "Number of CPU threads. Default: all.", MEASURE,
-        least=1, most=1024,
-    ),
-    Flag("benchmark.rounds", "--rounds", int, "Rounds of the race; a verdict needs 6.", MEASURE),
-    Flag(
-        "evaluate.max_drop_pp", "--max-drop", float,
-        "Largest drop of top-1 that may ship, in percentage points.", MEASURE,
-    ),
-    Flag(
-        "evaluate.allow_bad_model", "--allow-bad-model", bool,
-        "Go on with a float model that is no better than guessing.", MEASURE,
-    ),
-    Flag(
-        "evaluate.max_class_drop_pp", "--max-class-drop", float,
-        "Largest drop of any class that may ship, in percentage points. Default: no limit; classes "
-        "past --max-drop are named.", MEASURE,
-    ),
-    Flag(
-        "benchmark.wait_quiet_min", "--wait-quiet", float,
-        "Longest time to wait for a quiet machine, or to race again after a busy race.", MEASURE,
-        metavar="MINUTES",
-    ),
-    Flag("benchmark.throughput", "--throughput/--no-throughput", bool,
-         "Report images per second with several requests in flight, too.", MEASURE),
+    *MEASURE_ROWS,
     Flag(
         "train.image_size", "--image-size", str, _SIZE_HELP, PREPARED,
-        metavar="N|HEIGHT,WIDTH",
+        metavar="N|HEIGHT,WIDTH", aliases=("--imgsz",),
         callback=check_image_size,
         also=("preprocess.image_size",),
     ),
@@ -256,7 +245,8 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         help="Recipe with the settings that other options leave out: a shipped recipe's name, or a "
-        "YAML file."
+        "YAML file.",
+        autocompletion=complete_recipe,
     ),
 ]
 ThreadsOption = Annotated[int | None, FLAGS["benchmark.threads"].option()]
@@ -265,6 +255,7 @@ RuntimeOption = Annotated[
     typer.Option(
         callback=check_runtime,
         metavar="NAME",
+        autocompletion=complete_runtime,
         help="Runtime for an .onnx model. Default: the one that its report.json chose.",
     ),
 ]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from edge_convnext.cli.values import Precision
+from edge_convnext.cli.completion import complete_words
+from edge_convnext.cli.habits import PRECISION_METAVAR, read_precision
+from edge_convnext.cli.values import PRECISIONS, Precision
 
 if TYPE_CHECKING:
     from edge_convnext.report.verdict import Requirement
@@ -22,15 +24,21 @@ class Required:
     require: Annotated[
         Precision | None,
         typer.Option(
+            parser=read_precision,
+            metavar=PRECISION_METAVAR,
+            autocompletion=complete_words(*PRECISIONS),
             help="Exit 1 unless the verdict is to ship this precision and it is `shown` (proven by "
-            "the intervals)."
+            "the intervals).",
         ),
     ] = None
     require_likely: Annotated[
         Precision | None,
         typer.Option(
+            parser=read_precision,
+            metavar=PRECISION_METAVAR,
+            autocompletion=complete_words(*PRECISIONS),
             help="Exit 1 unless the verdict is to ship this precision and it is `shown` or "
-            "`likely`."
+            "`likely`.",
         ),
     ] = None
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from edge_convnext.cli.completion import complete_device
 from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
 
 if TYPE_CHECKING:
@@ -18,7 +19,10 @@ _SCHEMA = "edge-convnext/targets/1"
 
 def targets(
     device: Annotated[
-        str | None, typer.Argument(help="Device to show in full, such as orin-nano-8gb.")
+        str | None,
+        typer.Argument(
+            help="Device to show in full, such as orin-nano-8gb.", autocompletion=complete_device
+        ),
     ] = None,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import typer
 
 __all__ = [
+    "PRECISIONS",
     "Precision",
     "as_batch",
     "as_source",
@@ -20,6 +21,7 @@ __all__ = [
 ]
 
 Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _EXAMPLES = {"--mean": "0.485,0.456,0.406", "--std": "0.229,0.224,0.225"}
 

@@ -36,6 +36,7 @@ __all__ = [
     "StatedSize",
     "TableName",
     "Threads",
+    "TypeName",
     "Warmup",
     "batch_bytes",
     "size_of",
@@ -63,6 +64,7 @@ Rounds = Annotated[int, Field(ge=1, le=MAX_ROUNDS)]
 Seconds = Annotated[int, Field(ge=1, le=86_400)]
 # Of a runtime, a graph form or a placement; who owns the table of them tells whether it is there.
 TableName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+TypeName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,79}$")]  # of an ONNX operation
 Threads = Annotated[int, Field(ge=1, le=MAX_THREADS)]
 Warmup = Annotated[int, Field(ge=1, le=1000)]
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import (
-    Field,
-    PositiveFloat,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import Field, PositiveFloat, ValidationInfo, field_validator
 
 from edge_convnext.core.artifacts import (
     ActivationType,
@@ -34,6 +29,7 @@ from edge_convnext.core.bounds import (
     StatedSize,
     TableName,
     Threads,
+    TypeName,
     Warmup,
     why_too_long,
 )
@@ -170,11 +166,18 @@ class QuantizeConfig(Section):
     activation_type: ActivationType | Literal["auto"] = "auto"  # auto: the best per runtime
     ignored_names: tuple[str, ...] = ()  # node names kept in float
     ignored_patterns: tuple[str, ...] = ()  # regular expressions of such names
+    ignored_types: tuple[TypeName, ...] = ()  # types of operations kept in float, such as Conv
+    later: ClassVar[frozenset[str]] = frozenset({"ignored_types"})
 
     @property
     def own_ranges(self) -> bool:
         """Whether ranges are this project's; without a plan, `auto` means so."""
         return self.activations_range_estimator in ("auto", "reconstruction")
+
+    @property
+    def symmetric_ranges(self) -> bool:
+        """Whether the estimator is NNCF's alone, which knows no zero points, and no roles."""
+        return self.activations_range_estimator not in ("auto", "reconstruction", "minmax")
 
 
 class RecoverConfig(Section):

@@ -7,6 +7,7 @@ an empty folder stays behind, which Python imports as an empty module.
 
 from __future__ import annotations
 
+import os
 import re
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -27,6 +28,7 @@ __all__ = [
     "import_litert",
     "import_litert_schema",
     "import_onnxruntime",
+    "import_opencv",
     "import_openvino",
     "read_version",
 ]
@@ -80,6 +82,17 @@ def import_openvino() -> ModuleType:
     """
     with quiet_openvino():
         return _import("openvino", "Core", "pip install 'edge-convnext[openvino]'")
+
+
+def import_opencv() -> ModuleType:
+    """Import OpenCV, for videos and cameras, without its own words on what it can't open.
+
+    Raises:
+        MissingDependencyError: It is not installed, or not whole.
+    """
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    return _import("cv2", "VideoCapture", "pip install 'edge-convnext[video]'", "reading a video")
 
 
 def import_litert() -> ModuleType:
@@ -152,13 +165,15 @@ def hollow_reason(package: str) -> str | None:
     )
 
 
-def _import(name: str, needed: str, install: str) -> ModuleType:
+def _import(
+    name: str, needed: str, install: str, what: str = "running a model in it"
+) -> ModuleType:
     try:
         module = import_module(name)
     except ImportError as error:
         if _spec(name) is None:
             raise MissingDependencyError(
-                f"{name} is not installed, and running a model in it needs it: {install}"
+                f"{name} is not installed, and {what} needs it: {install}"
             ) from error
         reason = " ".join(str(error).split())
         raise MissingDependencyError(

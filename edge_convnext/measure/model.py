@@ -41,6 +41,7 @@ from edge_convnext.runtimes.metadata import Metadata, read_metadata
 from edge_convnext.runtimes.tensorrt.sidecar import is_engine_file, read_facts
 
 if TYPE_CHECKING:
+    from edge_convnext.data.video import Frame
     from edge_convnext.report.measured import BenchmarkRow
 
 __all__ = ["Model", "Prediction", "Unanswered", "load_model"]
@@ -140,6 +141,20 @@ class Model:
             else:
                 yield Unanswered(path, _no_numbers(path, self.runtime.describe().name))
 
+    def answer_frame(self, frame: Frame, source: Path) -> Prediction | Unanswered:
+        """Classify one frame of a video; its pixels are preprocessed as those of a file.
+
+        Args:
+            frame: Frame of the mode that `data.preprocess.image_mode` tells for this model.
+            source: Path of the video, which the answer has.
+        """
+        from edge_convnext.data.preprocess import normalise, resize_image
+
+        preprocess = self.info.preprocess
+        pixels = np.asarray(resize_image(frame.image, preprocess))
+        (answer,) = self._classify([source], [normalise(pixels, preprocess)])
+        return answer
+
     def _name(self, path: Path, logits: NDArray[np.float32]) -> Prediction:
         exponents = np.exp(logits - logits.max())
         probabilities = exponents / exponents.sum()
@@ -156,9 +171,7 @@ def _advise(path: Path, error: DataError) -> DataError:
     """The error; for a folder, with a hint on the command that takes folders."""
     if not path.is_dir():
         return error
-    return DataError(
-        f"{error}; pass the files in it, or measure labelled folders with `edge-convnext eval`"
-    )
+    return DataError(f"{error}; pass the files in it")
 
 
 def _no_numbers(path: Path, runtime: str) -> InferenceError:

@@ -184,6 +184,8 @@ def plan_for(recipe: Recipe, runtime: CpuRuntimeName) -> Plan:
     kind = best.activation_type if stated.activation_type == "auto" else stated.activation_type
     gelu = best.gelu if recipe.export.gelu == "auto" else recipe.export.gelu
     estimator = stated.activations_range_estimator
+    if stated.activation_type == "auto" and stated.symmetric_ranges:
+        kind = "int8"  # the others have a zero point
     planned = Plan(
         form,
         placement,

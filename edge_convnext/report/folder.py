@@ -20,6 +20,7 @@ from edge_convnext.core.swap import (
     written_beside,
 )
 from edge_convnext.report.manifest import MANIFEST, check_unchanged, read_manifest, write_manifest
+from edge_convnext.report.recipe_file import RECIPE_FILE, recipe_text
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
@@ -42,6 +43,9 @@ REPORT = "report.json"
 _TABLES = "report.md"
 
 
+_RENEWED = (_TABLES, RECIPE_FILE)  # made from `report.json`, anew with each addition
+
+
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
 
 
@@ -54,7 +58,7 @@ _OURS = (
     *(f"{model}{TFLITE_SUFFIX}" for model in _MODELS),
     "calibration.csv",
     "predictions.csv",
-    _TABLES,
+    *_RENEWED,
     REPORT,
     MANIFEST,
 )
@@ -81,10 +85,11 @@ def check_writable(folder: Path) -> None:
 
 
 def write_reports(report: Report, folder: Path) -> None:
-    """Write `report.md` and `report.json`; the caller writes the manifest."""
+    """Write `report.md`, `recipe.yaml` and `report.json`; the caller writes the manifest."""
     from edge_convnext.report.markdown import to_markdown
 
     write_text_atomic(folder / _TABLES, to_markdown(report))
+    write_text_atomic(folder / RECIPE_FILE, recipe_text(report.recipe))
     report.write(folder / REPORT)
 
 
@@ -101,7 +106,10 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
     """
     with written_beside(folder) as new:
         write_reports(report, new)
-        files = [path for path in files_in(folder) if path.name not in (REPORT, _TABLES)]
+        if (folder / RECIPE_FILE).exists() and not _lists(folder, RECIPE_FILE):
+            (new / RECIPE_FILE).unlink()  # a user's own, beside a build that had none
+        made = {path.name for path in new.iterdir()}
+        files = [path for path in files_in(folder) if path.name not in made]
         if (
             known is not None
         ):  # a file that no build wrote is not recorded as the build's, though it has such a name
@@ -124,8 +132,8 @@ def check_addable(folder: Path, report: Report) -> dict[str, str]:
         ArtifactError: A file is missing or was changed since.
     """
     outputs = {file.path: file.sha256 for file in report.outputs}
-    # The tables are made from the report anew, so an edited table does not stay.
-    found = check_unchanged(folder, outputs, (_TABLES,))
+    # Tables and recipe are made from the report anew, so an edited one does not stay.
+    found = check_unchanged(folder, outputs, _RENEWED)
     return {name: sha256 for name, sha256 in found.items() if name != REPORT}
 
 
@@ -192,6 +200,13 @@ def _answered_for(folder: Path) -> set[str]:
         if report.board is None:
             names |= {REPORT, _TABLES, MANIFEST} | {file.path for file in report.outputs}
     return names
+
+
+def _lists(folder: Path, name: str) -> bool:
+    """Whether a manifest there says that a build wrote the file."""
+    with suppress(ArtifactError):
+        return name in read_manifest(folder)
+    return False
 
 
 def gpu_graph_name(path: Path) -> str:

@@ -1,13 +1,11 @@
 """Write a report as GitHub-flavoured Markdown: `report.md`.
 
-Text from outside (class names, paths, reasons) is escaped.
+Text from outside (class names, paths, reasons) is escaped (`markdown_text`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import yaml
 
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
 from edge_convnext.report.environment_table import environment_rows
@@ -18,6 +16,9 @@ from edge_convnext.report.in_runtime import (
     product_rows,
     refused_rows,
 )
+from edge_convnext.report.markdown_text import bullets, escape, folded, table
+from edge_convnext.report.next_steps import next_steps
+from edge_convnext.report.recipe_file import RECIPE_FILE
 from edge_convnext.report.speed_words import timed_once_note
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
@@ -28,7 +29,6 @@ from edge_convnext.report.summary import (
     graph_name,
     headings,
     number,
-    plain,
     recovery_rows,
     state_text,
     summary_rows,
@@ -42,10 +42,9 @@ from edge_convnext.report.throughput_table import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from edge_convnext.report.contract import Report
     from edge_convnext.report.described import SettingReport
+    from edge_convnext.report.measured import BenchmarkRow
     from edge_convnext.report.stages import SensitivityReport
 
 __all__ = ["to_markdown"]
@@ -57,46 +56,50 @@ _SENSITIVITY = ("operation", "noise %", "alone dB", "alone agree %", "spared dB"
 
 
 def to_markdown(report: Report) -> str:
-    """The report as GitHub-flavoured Markdown, for `report.md`."""
+    """The report as GitHub-flavoured Markdown, for `report.md`.
+
+    The order is the terminal's: the verdict, the table, what to do next; then everything else.
+    """
+    steps = next_steps(report)
     parts = [
-        f"# {_md(report.model.name)}: {_md(verdict_line(report).removeprefix('Verdict: '))}",
-        *([f"> {_md(report.banner)}"] if report.banner else []),
-        *([_bullets(report.notes)] if report.notes else []),
-        _bullets(report.verdict.reasons),
-        _md(title(report)) + ".",
+        f"# {escape(report.model.name)}: {escape(verdict_line(report).removeprefix('Verdict: '))}",
+        *([f"> {escape(report.banner)}"] if report.banner else []),
+        bullets(report.verdict.reasons),
+        escape(title(report)) + ".",
         "## Result",
-        _md_table(headings(report), (row.cells() for row in summary_rows(report))),
-        _md(footnote(report)) + ".",
-        *_md_boards(report),
-        *_md_board(report),
-        *_md_classes(report),
-        *_md_speed(report),
-        *_md_throughput(report),
-        *_md_in_runtime(report),
-        *_md_recoveries(report),
-        *_md_fallbacks(report),
-        *_md_sensitivity(report),
+        table(headings(report), (row.cells() for row in summary_rows(report))),
+        escape(footnote(report)) + ".",
+        *(["## What to do next", bullets(steps)] if steps else []),
+        *(["## Notes", bullets(report.notes)] if report.notes else []),
+        *_boards(report),
+        *_board(report),
+        *_classes(report),
+        *_speed(report),
+        *_throughput(report),
+        *_in_runtime(report),
+        *_recoveries(report),
+        *_fallbacks(report),
+        *_sensitivity(report),
         "## Stages",
-        _md_table(
+        table(
             ("stage", "status", "seconds", "note"),
             stage_rows(report),
         ),
-        *_md_data(report),
-        *_md_settings(report),
+        *_data(report),
+        *_settings(report),
         "## Files",
-        _md_table(
+        table(
             ("file", "bytes", "SHA-256"),
             ((file.path, f"{file.bytes:,}", file.sha256) for file in report.outputs),
         ),
+        f"The recipe is in {RECIPE_FILE}{' of the build' if report.board else ' beside this'}.",
         "## Environment",
-        _md_table(("what", "value"), environment_rows(report)),
-        "## Recipe",
-        _fenced(yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=1000)),
+        table(("what", "value"), environment_rows(report)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def _md_boards(report: Report) -> list[str]:
+def _boards(report: Report) -> list[str]:
     """What ships on which board, in a build's report."""
     if not report.boards:
         return []
@@ -104,15 +107,15 @@ def _md_boards(report: Report) -> list[str]:
     reasons = [
         f"{run.board.name}: {reason}" for run in report.boards for reason in run.verdict.reasons
     ]
-    return ["## Boards", _md_table(BOARD_HEADINGS, rows), _bullets(reasons)]
+    return ["## Boards", table(BOARD_HEADINGS, rows), bullets(reasons)]
 
 
-def _md_board(report: Report) -> list[str]:
+def _board(report: Report) -> list[str]:
     """Facts of a board, in a board's own report."""
     board = report.board
     if board is None:
         return []
-    parts = ["## Board", f"{_md(board.name)}."]
+    parts = ["## Board", f"{escape(board.name)}."]
     before, after = board.state_before or {}, board.state_after or {}
     facts = [
         (name.replace("_", " "), state_text(before.get(name)), state_text(after.get(name)))
@@ -120,7 +123,7 @@ def _md_board(report: Report) -> list[str]:
         if before.get(name) not in (None, [], {}) or after.get(name) not in (None, [], {})
     ]
     if facts:
-        parts.append(_md_table(("what", "before", "after"), facts))
+        parts.append(table(("what", "before", "after"), facts))
     if board.energy:
         headings = ("artifact", "batch", "W", "idle W", "mJ/image", "images", "rails", "source")
         rows = (
@@ -136,13 +139,13 @@ def _md_board(report: Report) -> list[str]:
             )
             for one in board.energy
         )
-        parts.append(_md_table(headings, rows))
+        parts.append(table(headings, rows))
     elif board.energy_reason:
-        parts.append(f"Energy was not measured: {_md(board.energy_reason)}.")
+        parts.append(f"Energy was not measured: {escape(board.energy_reason)}.")
     return parts
 
 
-def _md_classes(report: Report) -> list[str]:
+def _classes(report: Report) -> list[str]:
     accuracy = report.accuracy
     if accuracy is None:
         return []
@@ -161,14 +164,14 @@ def _md_classes(report: Report) -> list[str]:
         title += f" (the {len(rows)} that changed most; all are in report.json)"
     precision = "int8" if accuracy.int8 else "fp16"
     headings = ("class", "images", "fp32 top-1 %", f"{precision} top-1 %")
-    return [title, _md_table(headings, (cells for _, cells in rows))]
+    return [title, table(headings, (cells for _, cells in rows))]
 
 
-def _md_sensitivity(report: Report) -> list[str]:
+def _sensitivity(report: Report) -> list[str]:
     parts = []
     for one in report.sensitivity:
-        table = _md_table(_SENSITIVITY, (_sensitivity_cells(row) for row in one.operations))
-        parts += [f"## Sensitivity of INT8 {_md(one.graph)}", table]
+        rows = (_sensitivity_cells(row) for row in one.operations)
+        parts += [f"## Sensitivity of INT8 {escape(one.graph)}", table(_SENSITIVITY, rows)]
     return parts
 
 
@@ -183,20 +186,20 @@ def _sensitivity_cells(row: SensitivityReport) -> tuple[str, ...]:
     )
 
 
-def _md_in_runtime(report: Report) -> list[str]:
+def _in_runtime(report: Report) -> list[str]:
     """Candidates that are wrong where they would run, and what runs in INT8 of the others."""
     refused, products = refused_rows(report), product_rows(report)
-    parts = ["## Refused: wrong where they would run", _md_table(REFUSED_HEADINGS, refused)]
-    counted = ["## Products in INT8", _md_table(PRODUCT_HEADINGS, products)]
+    parts = ["## Refused: wrong where they would run", table(REFUSED_HEADINGS, refused)]
+    counted = ["## Products in INT8", table(PRODUCT_HEADINGS, products)]
     return (parts if refused else []) + (counted if products else [])
 
 
-def _md_recoveries(report: Report) -> list[str]:
-    parts = ["## Recovery", _md_table(RECOVERY_HEADINGS, recovery_rows(report))]
+def _recoveries(report: Report) -> list[str]:
+    parts = ["## Recovery", table(RECOVERY_HEADINGS, recovery_rows(report))]
     return parts if report.recoveries else []
 
 
-def _md_fallbacks(report: Report) -> list[str]:
+def _fallbacks(report: Report) -> list[str]:
     parts = []
     for one in report.fallbacks:
         kept = set(one.kept_float or ())
@@ -204,39 +207,52 @@ def _md_fallbacks(report: Report) -> list[str]:
         rows = (
             (*_sensitivity_cells(row), "yes" if row.name in kept else "") for row in one.sensitivity
         )
-        parts += [f"## Fallback of INT8 {_md(one.graph)}", _md_table(headings, rows)]
+        parts += [f"## Fallback of INT8 {escape(one.graph)}", table(headings, rows)]
     return parts
 
 
-def _md_speed(report: Report) -> list[str]:
+def _speed(report: Report) -> list[str]:
+    """Timings of the models in the first table; those of the others are folded."""
     if report.benchmark is None:
         return []
-    headings = ("artifact", "graph", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "img/s")
-    rows = [
-        (
-            mark_refused(report, row.artifact),
-            graph_name(row),
-            *(str(one) for one in (row.batch, row.threads)),
-            *(number(ms, 2) for ms in (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99)),
-            number(row.throughput_img_s, 0),
-            f"{row.samples} in {row.rounds}",
-            number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
-        )
-        for row in report.benchmark.rows
+    headings = (
+        *("artifact", "graph", "batch", "threads", "p50 ms", "p90 ms", "p99 ms", "img/s"),
+        *("samples in rounds", "peak MB"),
+    )
+    listed = {row.artifact for row in summary_rows(report)}
+    timed = [(row.artifact in listed, _speed_cells(report, row)) for row in report.benchmark.rows]
+    first = [cells for kept, cells in timed if kept]
+    others = [cells for kept, cells in timed if not kept]
+    rest = f"The timings of candidates that are not in the first table: {len(others)}"
+    return [
+        "## Speed",
+        table(headings, first),
+        *timed_once_note(report.benchmark),
+        *(folded(rest, table(headings, others)) if others else []),
     ]
-    table = _md_table((*headings, "samples in rounds", "peak MB"), rows)
-    return ["## Speed", table, *timed_once_note(report.benchmark)]
 
 
-def _md_throughput(report: Report) -> list[str]:
+def _speed_cells(report: Report, row: BenchmarkRow) -> tuple[str, ...]:
+    return (
+        mark_refused(report, row.artifact),
+        graph_name(row),
+        *(str(one) for one in (row.batch, row.threads)),
+        *(number(ms, 2) for ms in (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99)),
+        number(row.throughput_img_s, 0),
+        f"{row.samples} in {row.rounds}",
+        number(row.peak_memory_bytes and row.peak_memory_bytes / 1e6, 0),
+    )
+
+
+def _throughput(report: Report) -> list[str]:
     part = report.throughput
     if part is None:
         return []
-    table = _md_table(throughput_headings(part), throughput_rows(part))
-    return ["## Throughput", table, _bullets(throughput_remarks(part))]
+    rows = table(throughput_headings(part), throughput_rows(part))
+    return ["## Throughput", rows, bullets(throughput_remarks(part))]
 
 
-def _md_data(report: Report) -> list[str]:
+def _data(report: Report) -> list[str]:
     data = report.data
     if data is None:
         return []
@@ -250,10 +266,10 @@ def _md_data(report: Report) -> list[str]:
         ("left out of calibration, also in evaluation", str(data.left_out)),
         ("unreadable, skipped", str(data.skipped_images)),
     )
-    return ["## Data and calibration", _md_table(("what", "value"), facts)]
+    return ["## Data and calibration", table(("what", "value"), facts)]
 
 
-def _md_settings(report: Report) -> list[str]:
+def _settings(report: Report) -> list[str]:
     """Settings and their origins, folded: they are needed when a figure surprises."""
     if not report.settings:
         return []
@@ -261,8 +277,8 @@ def _md_settings(report: Report) -> list[str]:
         (one.name, _shown_value(one), f"{one.source} ({one.detail})" if one.detail else one.source)
         for one in report.settings
     )
-    table = _md_table(("setting", "value", "source"), rows)
-    return ["<details><summary>What was read, and from where</summary>", table, "</details>"]
+    read = table(("setting", "value", "source"), rows)
+    return folded("What was read, and from where", read)
 
 
 def _shown_value(setting: SettingReport) -> str:
@@ -273,25 +289,3 @@ def _shown_value(setting: SettingReport) -> str:
         return f"{value[0]} x {value[1]}"
     shown = ", ".join(map(str, value[:_LISTED_SETTINGS]))
     return f"{shown}, ... ({len(value)})" if len(value) > _LISTED_SETTINGS else shown
-
-
-def _md_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings)]
-    escaped = [[_md(cell) for cell in row] for row in rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in (*lines, *escaped))
-
-
-def _bullets(sentences: Iterable[str]) -> str:
-    return "\n".join(f"- {_md(sentence)}" for sentence in sentences)
-
-
-def _md(text: str) -> str:
-    """Escape what Markdown or HTML would read in `text`."""
-    return "".join(f"\\{char}" if char in "\\`*_[]<>|#~&" else char for char in plain(text))
-
-
-def _fenced(text: str) -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}yaml\n{text.rstrip()}\n{fence}"

@@ -57,10 +57,11 @@ class SummaryRow:
     drop_pp: str
     agreement_pct: str
     latency_ms: str
+    p90_ms: str
     throughput: str
     speedup: str | None  # None: raw FP32 was not timed, and there is no such column
-    size_mb: str
     chosen: bool = False
+    artifact: str | None = None  # name of its timing or score in the report
 
     def cells(self) -> tuple[str, ...]:
         """The cells from left to right, of the columns that `headings` names."""
@@ -72,9 +73,9 @@ class SummaryRow:
             self.drop_pp,
             self.agreement_pct,
             self.latency_ms,
+            self.p90_ms,
             self.throughput,
             *speedup,
-            self.size_mb,
         )
 
 
@@ -144,10 +145,11 @@ def _summary_row(
         drop_pp=_drop(score.top1_drop_pp, score.top1_drop_ci95_pp) if score else MISSING,
         agreement_pct=number(score.agreement_pct, 2) if score else MISSING,
         latency_ms=number(row.latency_ms_p50, 2) if row else MISSING,
+        p90_ms=number(row.latency_ms_p90, 2) if row else MISSING,
         throughput=number(at_large.throughput_img_s, 0) if at_large else MISSING,
         speedup=(vs_raw or MISSING) if raw else None,
-        size_mb=number(row.size_bytes / 1e6, 1) if row else MISSING,
         chosen=chosen,
+        artifact=candidate.artifact if candidate else None,
     )
 
 
@@ -173,9 +175,9 @@ def headings(report: Report) -> tuple[str, ...]:
         "drop pp [95 %]",
         "agree %",
         f"ms b{small}",
+        "p90",
         f"img/s b{large}",
         *(["vs raw"] if raw else []),
-        "MB",
     )
 
 
@@ -190,7 +192,7 @@ def footnote(report: Report) -> str:
     benchmark = report.benchmark
     raw = benchmark is not None and benchmark.raw_fp32 is not None
     speed = ", speed of the raw FP32 export in ONNX Runtime" if raw else ""
-    text = f"reference: accuracy in {_where(report)}{speed}; b: batch size"
+    text = f"reference: accuracy in {_where(report)}{speed}; ms: median and p90; b: batch size"
     if benchmark is not None:
         text += f"; rows are the fastest at batch {small}"
         if benchmark.hardest_float not in (benchmark.best_float, benchmark.raw_fp32):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.core.step import Stage
 from edge_convnext.graph.file import read_facts, read_proto, write_proto
+from edge_convnext.graph.operation_types import require_types
 from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.stages.quantize_roles import PLACER_FACT
 
@@ -87,7 +88,9 @@ def keep_float(quantized: ModelProto, reference: ModelProto, names: Collection[s
     return proto
 
 
-def keep_matching(quantized: Path, reference: Path, patterns: Sequence[str]) -> int:
+def keep_matching(
+    quantized: Path, reference: Path, patterns: Sequence[str], types: Collection[str] = ()
+) -> int:
     """Return operations whose names match to float, in the file of a Q/DQ graph.
 
     A pattern also matches if the module has another operation in this form: `…/Conv` for
@@ -97,20 +100,26 @@ def keep_matching(quantized: Path, reference: Path, patterns: Sequence[str]) -> 
         quantized: The graph with explicit Q/DQ; its file is written again if a name matches.
         reference: The float graph that it was made from.
         patterns: Regular expressions for whole node names.
+        types: Types of operations, such as Conv.
 
     Returns:
         Number of operations that stay INT8.
 
     Raises:
         ArtifactError: A file is missing, or not ONNX.
+        QuantizationError: A type is none of ONNX.
     """
     proto = read_proto(quantized)
+    require_types(proto, types, reference)
+    kinds = {node.name: node.op_type for node in proto.graph.node}
     operations = quantized_operations(proto)
     kept = []
     for operation in operations:
         module = operation.rpartition("/")[0]
         names = [f"{module}/{kind}" for kind in PRODUCTS]
-        if any(re.fullmatch(pattern, name) for pattern in patterns for name in names):
+        if kinds.get(operation) in types or any(
+            re.fullmatch(pattern, name) for pattern in patterns for name in names
+        ):
             kept.append(operation)
     if kept:
         write_proto(keep_float(proto, read_proto(reference), kept), quantized)

@@ -9,6 +9,7 @@ Families whose placements go by roles have a placer of this project (`graph.plac
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from pathlib import Path
@@ -19,13 +20,14 @@ from edge_convnext.core.errors import ArtifactError, QuantizationError
 from edge_convnext.core.files import AnyPath, atomic_path
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.step import Stage
+from edge_convnext.graph.operation_types import require_types
 from edge_convnext.graph.structure import PRODUCTS
 from edge_convnext.networks.family import is_placed_by_roles, quantized_nodes
 from edge_convnext.stages.quantize_nncf import import_nncf, run_nncf
 from edge_convnext.stages.quantize_roles import place_by_roles, rounds_anew
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     import numpy as np
     import onnx
@@ -191,7 +193,10 @@ def _ignored(proto: onnx.ModelProto, config: QuantizeConfig, path: Path) -> froz
     names = frozenset(node.name for node in proto.graph.node)
     ignored = set(config.ignored_names)
     if unknown := sorted(ignored - names):
-        raise QuantizationError(f"{path}: ignored_names has '{unknown[0]}', which is no node of it")
+        raise QuantizationError(
+            f"{path}: ignored_names has '{unknown[0]}', which is no node of it"
+            f"{_nearest(unknown[0], names)}"
+        )
     for pattern in config.ignored_patterns:
         try:
             found = {name for name in names if re.fullmatch(pattern, name)}
@@ -202,7 +207,15 @@ def _ignored(proto: onnx.ModelProto, config: QuantizeConfig, path: Path) -> froz
         if not found:
             raise QuantizationError(f"{path}: ignored_patterns has '{pattern}': no node matches")
         ignored |= found
+    require_types(proto, config.ignored_types, path)
+    ignored |= {node.name for node in proto.graph.node if node.op_type in config.ignored_types}
     return frozenset(ignored)
+
+
+def _nearest(name: str, names: Collection[str]) -> str:
+    """Names of nodes that are spelled nearly so, for a message."""
+    near = difflib.get_close_matches(name, sorted(names), n=3, cutoff=0.6)
+    return f"; it has {', '.join(near)}" if near else ""
 
 
 def _finish(

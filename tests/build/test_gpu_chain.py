@@ -28,8 +28,8 @@ def test_place(lab, monkeypatch):
         place_qdq, "place_qdq", lambda output: OnnxModel(output, "int8", "nhwc", "blocks", 9)
     )
 
-    def keep(quantized, reference, patterns):
-        asked.append((quantized.name, reference, patterns))
+    def keep(quantized, reference, patterns, types):
+        asked.append((quantized.name, reference, patterns, *types))
         return 7
 
     monkeypatch.setattr(gpu_chain, "keep_matching", keep)

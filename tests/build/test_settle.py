@@ -43,3 +43,14 @@ def test_the_usual_targets_are_the_cpu_and_rtx_in_what_is_installed(monkeypatch)
     assert settle._choose_targets(alone.model_copy(update={"benchmark": quick}))[0] == ("rtx",)
     stated = Recipe(targets=("cpu",), runtime="onnxruntime")
     assert settle._choose_targets(stated) == (("cpu",), ("onnxruntime",))
+
+
+@pytest.mark.parametrize("model", ["conv2former_n", "convnextv2_atto"])
+@pytest.mark.parametrize("estimator", ["mean_quantile", "median_minmax", "minmax", "auto"])
+def test_ranges_of_nncf_are_refused_before_any_work_where_it_has_no_part(model, estimator):
+    fields = {"model": model, "quantize": {"activations_range_estimator": estimator}}
+    if model == "conv2former_n" and estimator.startswith("me"):
+        with pytest.raises(RecipeError, match=f"'{estimator}' is .*reconstruction or minmax"):
+            settled(**fields)
+    else:
+        assert settled(**fields).quantize.activations_range_estimator == estimator

@@ -162,7 +162,10 @@ def test_every_option_of_help_is_whole_at_80_columns(words, command):
     result = CliRunner().invoke(app, [*words, "--help"], env={"COLUMNS": "80", "NO_COLOR": "1"})
     assert max(map(len, result.stdout.splitlines())) <= 80
     shown = set(re.split(r"[\s│,]+", result.stdout))
-    names = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
+    hidden = {name for one in command.params if getattr(one, "hidden", False) for name in one.opts}
+    names = {name for one in command.params for name in (*one.opts, *one.secondary_opts)} - hidden
+    assert hidden <= {"--imgsz"}  # the words of others; all else is shown
+    assert not hidden & shown
     assert {name for name in names if name.startswith("-")} <= shown
     assert not re.search(r"[^\s:(]…", result.stdout.replace(", …", ""))  # nor is a word cut
 
@@ -200,7 +203,7 @@ def test_what_is_wrong_with_a_word_is_told_without_words_of_pydantic(call, line,
 def test_every_command_is_registered_once_and_in_order():
     names = [command.name for command in app.registered_commands]
     assert names == [
-        "build", "check", "tune", "train", "eval", "bench", "bundle", "merge", "predict",
+        "build", "check", "tune", "train", "eval", "export", "bench", "bundle", "merge", "predict",
         "sensitivity", "recover", "engine", "deploy", "gate", "compare", "history", "card",
         "verify", "inspect", "models", "recipes", "targets", "doctor",
     ]  # fmt: skip

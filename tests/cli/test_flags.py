@@ -1,6 +1,7 @@
 from typing import get_args
 
 import pytest
+import typer
 
 from edge_convnext.cli.flags import Flag, FlagGroup
 
@@ -70,3 +71,22 @@ def test_a_required_flag_has_no_default_and_takes_no_none():
 def test_the_unit_of_a_value_is_shown_in_its_place():
     row = Flag("benchmark.wait_quiet_min", "--wait-quiet", float, "Wait.", metavar="MINUTES")
     assert described(FlagGroup((row,)))[1].metavar == "MINUTES"
+
+
+def test_a_hidden_name_is_the_flag_and_both_at_once_are_refused():
+    row = Flag("preprocess.image_size", "--image-size", str, "Size.", aliases=("--imgsz",))
+    group = FlagGroup((row,))
+    shown, hidden = group.parameters()
+    assert (shown.name, hidden.name) == ("image_size", "imgsz")
+    assert [get_args(one.annotation)[1].hidden for one in (shown, hidden)] == [False, True]
+    assert group.gather({"image_size": None, "imgsz": "64"}) == {"preprocess.image_size": "64"}
+    with pytest.raises(typer.BadParameter, match=r"--image-size and --imgsz are one flag"):
+        group.gather({"image_size": "64", "imgsz": "96"})
+
+
+def test_a_value_that_stands_for_another_is_told():
+    row = Flag("x", "--x", str, "X.", tell=lambda value: f"{value}?" if value == "a" else None)
+    group = FlagGroup((row,))
+    assert group.gather({"x": "a"}).told == ("a?",)
+    assert group.gather({"x": "b"}).told == ()
+    assert group.gather({"x": None}).told == ()

@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 import subprocess
@@ -6,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.commands import CLASSES, HEAVY
 from support.example_report import candidate, example_report, row
 from support.tiny_graph import write_graph
@@ -104,10 +106,7 @@ def test_a_file_that_cant_be_read_leaves_the_others_answered(call, models, image
     lines = err.splitlines()
     assert len(lines) == 3 * len(bad)
     assert lines[0].startswith("error: text.png: not an image (JPEG")
-    assert lines[1] == (
-        "error: folder: is a folder, not an image file; pass the files in it, or measure labelled "
-        "folders with `edge-convnext eval`"
-    )
+    assert lines[1] == "error: folder: no image in this folder"
     assert lines[2].endswith("leaf.jpg: is an address, not a file: download it first")
     code, out, err = call("predict", models / "dynamic.onnx", *paths, "--json")
     assert (code, err.splitlines()) == (3, lines)
@@ -221,3 +220,60 @@ def test_a_graph_in_a_folder_of_the_build_runs_as_the_report_says(
     edge_convnext.load_model("fp32.openvino.onnx")
     edge_convnext.load_model(tmp_path / name)
     assert asked == ["openvino", "openvino"]
+
+
+def test_a_folder_and_a_pattern_are_their_images(call, models, images):
+    model = models / "dynamic.onnx"
+    code, out, err = call("predict", model, images / "val", "--quiet")
+    assert (code, err) == (0, "")
+    listed = [line.split("\t")[0] for line in out.splitlines()]
+    assert listed == sorted(str(path) for path in (images / "val").rglob("*.png"))
+    pattern = images / "val" / "*" / "0.png"
+    code, out, _ = call("predict", model, pattern, "--quiet")
+    assert (code, len(out.splitlines())) == (0, len(CLASSES))
+
+
+def test_answers_go_into_a_csv_with_the_reason_where_there_is_none(call, models, images, tmp_path):
+    good = images / "val" / "ant" / "0.png"
+    code, out, err = call("predict", models / "dynamic.onnx", good, "no.png", "--csv", "a, b.csv")
+    assert (code, out) == (3, "")
+    assert err.splitlines()[0] == "a, b.csv: the answers to 1 of 2 images"
+    with (tmp_path / "a, b.csv").open(newline="") as file:
+        first, second = csv.DictReader(file)
+    assert (first["path"], first["error"]) == (str(good), "")
+    assert first["label"] in CLASSES
+    assert 0 < float(first["probability"]) <= 1
+    assert (second["path"], second["label"], second["probability"]) == ("no.png", "", "")
+    assert "no.png: can't be decoded" in second["error"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        ((), "pass images, or --video FILE; not both"),
+        (("a.png", "--video", "a.mp4"), "not both"),
+        (("--video", "a.mp4", "--csv", "x.csv"), "leave out --csv and --json"),
+        (("--video", "a.mp4", "--json"), "leave out --csv and --json"),
+        (("a.png", "--every", "2"), "--every counts the frames of a video"),
+        (("a.png", "--csv", "x.csv", "--json"), "pass one of them"),
+        (("a.png", "--csv", "a.png"), "--csv a.png is one of the images"),
+    ],
+)
+def test_flags_that_say_nothing_together_are_wrong_usage(call, models, flags, words):
+    code, out, err = call("predict", models / "dynamic.onnx", *flags)
+    assert (code, out) == (2, "")
+    assert words in " ".join(err.replace("│", " ").split())
+
+
+def test_frames_of_a_video_have_a_line_each_and_the_answers_of_files(
+    call, models, images, monkeypatch
+):
+    from edge_convnext.data import video
+
+    path = images / "val" / "ant" / "0.png"
+    frames = [video.Frame(n, n / 2, Image.open(path).convert("RGB")) for n in (0, 5)]
+    monkeypatch.setattr(video, "read_frames", lambda *_: iter(frames))
+    code, out, err = call("predict", models / "dynamic.onnx", "--video", "a.mp4", "--every", 5)
+    assert (code, err) == (0, "")
+    answer = call("predict", models / "dynamic.onnx", path)[1].split("\t", 1)[1].strip()
+    assert out.splitlines() == [f"0\t0.000 s\t{answer}", f"5\t2.500 s\t{answer}"]

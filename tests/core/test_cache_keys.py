@@ -224,6 +224,7 @@ DECIDES = {
     "quantize.activation_type": QUANTIZED,
     "quantize.ignored_names": {"quantize", "gpu place"},
     "quantize.ignored_patterns": {"quantize", "gpu place"},
+    "quantize.ignored_types": {"quantize", "gpu place"},
     **{
         f"quantize.{name}": {"quantize"}
         for name in (
@@ -274,10 +275,11 @@ VALUES = {
     "export.gelu": st.just("erf"),  # that of the plan whose format is ONNX Runtime's own
     "quantize.activation_type": st.just("int8"),
     "quantize.placement": st.sampled_from(["pointwise", "weighted"]),
-    "quantize.activations_range_estimator": st.sampled_from(["minmax", "mean_quantile"]),
+    "quantize.activations_range_estimator": st.just("minmax"),  # of NNCF's alone: below
     "quantize.weight_rounding": st.just("reconstruction"),  # by NNCF auto is nearest
     "quantize.ignored_names": WORDS,
     "quantize.ignored_patterns": WORDS,
+    "quantize.ignored_types": st.sampled_from([["Conv"], ["MatMul", "Gemm"]]),
     "engine.batches": st.just([1, 8]),
     "engine.compute_capabilities": st.just(["8.9"]),
     "engine.plans": st.just({"int8": {1: {"form": "linear", "placement": "weighted"}}}),
@@ -349,6 +351,13 @@ def test_a_field_moves_the_keys_of_what_it_decides_and_no_others(name, data):
     recipe = data.draw(other_recipes(name))
     found = moved(keys_of(recipe))
     assert found == with_readers(DECIDES.get(name, set())), value_of(recipe, name)
+
+
+def test_symmetric_ranges_move_what_the_type_of_activations_decides():
+    stated = {**BASE, "quantize": {"activations_range_estimator": "mean_quantile"}}
+    assert moved(keys_of(make_recipe(stated))) == with_readers(QUANTIZED)
+    typed = {"activations_range_estimator": "mean_quantile", "activation_type": "uint8"}
+    assert moved(keys_of(make_recipe({**BASE, "quantize": typed}))) >= with_readers({"quantize"})
 
 
 def test_the_same_recipe_asks_for_the_same_keys():

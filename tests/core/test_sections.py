@@ -17,6 +17,15 @@ def test_normalisation_of_pixels_to_255_is_told_what_it_divides_to():
     assert "greater than 0" in refusal(PreprocessConfig, std=(0.0, 1.0, 1.0))
 
 
+def test_what_came_later_is_written_only_where_it_is_stated():
+    assert "ignored_types" not in QuantizeConfig().model_dump(mode="json")
+    stated = QuantizeConfig(ignored_types=("Conv",))
+    assert stated.model_dump(mode="json")["ignored_types"] == ["Conv"]
+    assert "ignored_types" not in stated.model_dump(exclude={"ignored_types"})
+    assert QuantizeConfig.model_validate(stated.model_dump()) == stated
+    assert "pattern" in refusal(QuantizeConfig, ignored_types=("a b",))
+
+
 def test_ranges_are_our_own_unless_an_estimator_is_stated():
     assert QuantizeConfig().own_ranges
     assert QuantizeConfig(activations_range_estimator="reconstruction").own_ranges

@@ -4,6 +4,7 @@ import pytest
 
 from edge_convnext.core.errors import RecipeError
 from edge_convnext.core.product_groups import Regrouping
+from edge_convnext.core.recipe import Recipe
 from edge_convnext.networks.plans import (
     choose_batches,
     list_gpu_plans,
@@ -149,3 +150,13 @@ def test_litert_has_a_plan_of_its_own_in_its_own_format():
     stated = make_recipe({"model": "atto", "export": {"form": "conv"}})
     changed = plan_for(stated, "litert")
     assert (changed.form, changed.format) == ("conv", "litert")  # it loads no other
+
+
+@pytest.mark.parametrize("estimator", ["auto", "reconstruction", "minmax", "mean_quantile"])
+def test_ranges_that_are_symmetric_have_activations_that_are(estimator):
+    usual = plan_for(Recipe(), "openvino").activation_type
+    assert usual == "uint8"
+    found = plan_for(Recipe(quantize={"activations_range_estimator": estimator}), "openvino")
+    assert found.activation_type == ("int8" if estimator == "mean_quantile" else usual)
+    stated = {"activations_range_estimator": estimator, "activation_type": "uint8"}
+    assert plan_for(Recipe(quantize=stated), "openvino").activation_type == "uint8"

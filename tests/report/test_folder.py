@@ -4,8 +4,14 @@ from support.gate_builds import make_build
 
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.report.contract import Report
-from edge_convnext.report.folder import amend_report, check_addable, check_writable, write_report
-from edge_convnext.report.manifest import read_manifest
+from edge_convnext.report.folder import (
+    amend_report,
+    check_addable,
+    check_writable,
+    find_old_files,
+    write_report,
+)
+from edge_convnext.report.manifest import read_manifest, write_manifest
 
 
 def test_a_folder_of_anybodys_may_have_other_files(tmp_path):
@@ -32,7 +38,7 @@ def test_a_report_is_written_with_its_tables_and_a_manifest_of_both(tmp_path):
     report = example_report()
     write_report(report, tmp_path)
     assert Report.read(tmp_path / "report.json") == report
-    assert set(read_manifest(tmp_path)) == {"report.json", "report.md"}
+    assert set(read_manifest(tmp_path)) == {"report.json", "report.md", "recipe.yaml"}
     check_writable(tmp_path)
 
 
@@ -51,3 +57,26 @@ def test_an_addition_keeps_what_is_there_and_refuses_what_was_changed(tmp_path):
     (folder / "model.int8.onnx").write_bytes(b"other")
     with pytest.raises(ArtifactError, match=r"model\.int8\.onnx"):
         check_addable(folder, after)
+
+
+def test_a_users_own_recipe_beside_an_older_build_stays(tmp_path):
+    report = example_report()
+    write_report(report, tmp_path)
+    (tmp_path / "recipe.yaml").unlink()
+    older = {"report.json", "report.md"}
+    write_manifest(tmp_path, [tmp_path / name for name in older])
+    (tmp_path / "recipe.yaml").write_text("model: mine\n")
+    write_report(report, tmp_path, read_manifest(tmp_path))
+    assert (tmp_path / "recipe.yaml").read_text() == "model: mine\n"
+    assert set(read_manifest(tmp_path)) == older
+    with pytest.raises(ArtifactError, match=r"recipe\.yaml: would be overwritten"):
+        find_old_files(tmp_path)
+
+
+def test_the_recipe_comes_with_an_addition_to_a_build_that_had_none(tmp_path):
+    report = example_report()
+    write_report(report, tmp_path)
+    (tmp_path / "recipe.yaml").unlink()
+    write_manifest(tmp_path, [tmp_path / "report.json", tmp_path / "report.md"])
+    write_report(report, tmp_path, read_manifest(tmp_path))
+    assert "recipe.yaml" in read_manifest(tmp_path)

@@ -51,3 +51,18 @@ def test_a_rectangle_is_one_size_and_no_list():
     size = SettingReport(name="image_size", value=[64, 96], source="flag")
     text = to_markdown(report.model_copy(update={"settings": (size,)}))
     assert "| image\\_size | 64 x 96 | flag |" in text
+
+
+def test_timings_of_those_that_lost_are_folded():
+    report = example_report()
+    slow = report.benchmark.rows[0].model_copy(update={"artifact": "slow"})
+    rows = (*report.benchmark.rows, slow)
+    timed = report.benchmark.model_copy(update={"rows": rows})
+    text = to_markdown(report.model_copy(update={"benchmark": timed}))
+    shown, folded = text.split("## Speed")[1].split("<details>", 1)
+    assert "| slow |" in folded.split("</details>")[0]
+    assert "| slow |" not in shown
+    for row in report.benchmark.rows:
+        assert f"| {row.artifact} |" in shown
+    assert "1 timings" not in folded
+    assert "<details><summary>" not in to_markdown(report).split("## Speed")[1].split("## ")[0]

@@ -20,6 +20,7 @@ from edge_convnext.networks.convnext.sizes import Architecture
 from edge_convnext.networks.weights import save_weights
 from edge_convnext.runtimes.lint import lint
 from edge_convnext.stages.fold import fold_weights
+from edge_convnext.stages.keep_float import quantized_operations
 from edge_convnext.stages.quantize import quantize
 
 SIZE = 32
@@ -304,6 +305,15 @@ def test_ignored_nodes_stay_float(tmp_path, linear):
     assert not wiring.is_quantized(wiring.producer["logits"])
 
 
+def test_types_of_operations_stay_float(tmp_path, linear):
+    gemms = {node.name for node in onnx.load(linear.path).graph.node if node.op_type == "Gemm"}
+    assert gemms
+    config = PLAIN.model_copy(update={"ignored_types": ("Gemm", "Einsum")})  # one of another form
+    made = quantize(linear, [IMAGES[:2]], "pointwise", config, tmp_path / "int8.onnx")
+    assert made.quantized_ops == DENSE - len(gemms)
+    assert not gemms & set(quantized_operations(onnx.load(made.path)))
+
+
 def test_progress_is_told_and_the_terminal_left_alone(tmp_path, product, capfd):
     told = []
 
@@ -322,6 +332,11 @@ def test_progress_is_told_and_the_terminal_left_alone(tmp_path, product, capfd):
     ("change", "message"),
     [
         ({"ignored_names": ("head.fc/Conv",)}, "ignored_names has 'head.fc/Conv'"),
+        ({"ignored_names": ("head.fc/MatMu",)}, "which is no node of it; it has head.fc/MatMul"),
+        (
+            {"ignored_types": ("Matmul",)},
+            "no operation of ONNX; did you mean MatMul? The graph has",
+        ),
         ({"ignored_patterns": ("head.*", "tail.*")}, "ignored_patterns has 'tail.*': no node"),
         ({"ignored_patterns": ("(",)}, "not a regular expression"),
         ({"ignored_patterns": (".*",)}, "0 operations were quantized, but not"),

@@ -72,6 +72,16 @@ def test_names_and_patterns_stay_float(model):
         make(model, ignored_names=("nothing",))
 
 
+def test_types_of_operations_stay_float(model):
+    kinds = {node.name: node.op_type for node in onnx.load(model.path).graph.node}
+    made = make(model, ignored_types=("Conv", "Add"))
+    left = quantized_operations(onnx.load(made.path))
+    assert left == tuple(name for name in PRODUCTS if kinds[name] != "Conv")
+    assert 0 < len(left) < len(PRODUCTS)
+    with pytest.raises(QuantizationError, match="'Cnv', which is no operation of ONNX"):
+        make(model, ignored_types=("Cnv",))
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
@@ -123,6 +133,8 @@ def test_operations_return_to_float_with_the_pairs_around_them(model):
     assert quantized_operations(partly) == PRODUCTS[:-1]
     assert "b6" not in {node.name for node in partly.graph.node}
     assert keep_matching(make(model, "closed").path, model.path, ("one|two",)) == 6  # no module
+    convolutions = sum(node.op_type == "Conv" for node in onnx.load(model.path).graph.node)
+    assert keep_matching(make(model, "closed").path, model.path, (), ("Conv",)) == 6 - convolutions
 
 
 def test_every_operation_is_ranked_alone(model):

@@ -1,31 +1,18 @@
-"""Print a report, timings, a profile or a ranking.
+"""Print timings, a profile or a ranking.
 
 Texts from outside (class names, paths, reasons) are never read as markup.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from rich.table import Table
 from rich.text import Text
 
-from edge_convnext.cli.views.boards import print_boards
-from edge_convnext.cli.views.tables import grid, printer
+from edge_convnext.cli.views.tables import printer
 from edge_convnext.report.speed_words import show_ratio
-from edge_convnext.report.stage_table import stage_rows
-from edge_convnext.report.summary import (
-    MISSING,
-    RECOVERY_HEADINGS,
-    footnote,
-    headings,
-    number,
-    plain,
-    recovery_rows,
-    summary_rows,
-    title,
-    verdict_line,
-)
+from edge_convnext.report.summary import MISSING, number, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -35,47 +22,13 @@ if TYPE_CHECKING:
     from edge_convnext.measure.profile import ModelProfile
     from edge_convnext.measure.speed import Ratio
     from edge_convnext.measure.timings import BenchmarkResult, TimedRow
-    from edge_convnext.report.contract import Report
-    from edge_convnext.report.summary import SummaryRow
     from edge_convnext.stages.sensitivity import Sensitivity
 
 __all__ = [
     "print_profile",
     "print_ranking",
-    "print_report",
     "print_rows",
 ]
-
-_WIDE = 100  # columns that the whole summary needs
-_LEFT_OUT_WHEN_NARROW = ("agree %", "MB")
-_STATUS_STYLE = {"done": "green", "cached": "green", "failed": "red"}
-
-
-def print_report(report: Report, console: Console) -> None:
-    """Print the report for a person; below 100 columns the summary has less detail."""
-    show = printer(console)
-    if report.banner:
-        show(Text(f"{plain(report.banner)}\n", style="yellow"))
-    show(Text(plain(title(report)), style="bold"))
-    for note in report.notes:
-        show(Text(plain(note), style="yellow"))
-    if rows := summary_rows(report):
-        narrow = console.is_terminal and console.width < _WIDE
-        show(Text())
-        show(_summary_table(headings(report), rows, narrow))
-        show(Text(footnote(report), style="dim"))
-    show(Text())
-    show(_stage_table(report))
-    if report.recoveries:
-        show(Text())
-        show(_recovery_table(report))
-    show(Text(f"\n{verdict_line(report)}", style=_verdict_style(report)))
-    show(grid(((reason,) for reason in report.verdict.reasons), "l"))
-    if report.boards:
-        show(Text())
-        print_boards(report.boards, console)
-    show(Text(f"\nFiles in {plain(report.folder)}", style="bold"))
-    show(grid(((file.path, f"{file.bytes / 1e6:.1f} MB") for file in report.outputs), "lr"))
 
 
 def print_rows(
@@ -211,45 +164,3 @@ def print_profile(profile: ModelProfile, top: int, console: Console) -> None:
 
 def _counts(counted: Sequence[tuple[str, int]]) -> Text:
     return Text(plain(", ".join(f"{name} ({count})" for name, count in counted)))
-
-
-def _verdict_style(report: Report) -> str:
-    if not report.verdict.passed:
-        return "bold red"
-    unsure = report.verdict.ship == "undecided" or report.verdict.confidence == "likely"
-    return "bold yellow" if unsure else "bold green"
-
-
-def _summary_table(names: Sequence[str], rows: Sequence[SummaryRow], narrow: bool) -> Table:
-    left_out = _LEFT_OUT_WHEN_NARROW if narrow else ()
-    kept = [position for position, name in enumerate(names) if name not in left_out]
-    gap = 1 if narrow else 2
-    table = Table(box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="dim")
-    for position in kept:
-        justify: Literal["left", "right"] = "left" if position < 2 else "right"
-        # In a narrow terminal, the graph's name takes two lines, so that no figure is lost.
-        table.add_column(names[position], justify=justify, no_wrap=names[position] != "graph")
-    for row in rows:
-        cells = row.cells()
-        kept_cells = (Text(plain(cells[position])) for position in kept)
-        table.add_row(*kept_cells, style="bold" if row.chosen else "")
-    return table
-
-
-def _stage_table(report: Report) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
-    for justify in ("left", "left", "right", "left"):
-        table.add_column(justify=justify)
-    for name, status, seconds, what in stage_rows(report):
-        style = _STATUS_STYLE.get(status, "yellow")
-        table.add_row(name, Text(status, style=style), seconds, Text(plain(what)))
-    return table
-
-
-def _recovery_table(report: Report) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
-    for position, name in enumerate(RECOVERY_HEADINGS):
-        table.add_column(name, justify="left" if position == 0 else "right")
-    for row in recovery_rows(report):
-        table.add_row(*(Text(plain(cell)) for cell in row))
-    return table

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 
 from edge_convnext.core.artifacts import Preprocess
 from edge_convnext.core.bounded import require_regular
@@ -47,6 +46,7 @@ from edge_convnext.devices.bundle.manifest import (
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.report.contract import Report
 from edge_convnext.report.manifest import require_unedited
+from edge_convnext.report.recipe_file import recipe_text
 
 if TYPE_CHECKING:
     from edge_convnext.data.images import Sample
@@ -133,8 +133,7 @@ def write_bundle(
     with atomic_path(output) as scratch, zipfile.ZipFile(scratch, "w") as archive:
         writer = Writer(archive)
         writer.add_file(REPORT, path, recorded[REPORT])
-        text = yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True)
-        writer.add(RECIPE, [text.encode()])
+        writer.add(RECIPE, [recipe_text(report.recipe).encode()])
         for graph in graphs:
             writer.add_file(graph.entry.file, graph.path, graph.sha256)
         entry = None

@@ -1,0 +1,94 @@
+"""The float ONNX alone: weights in, one checked graph out, and nothing measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_convnext.build.float_chain import float_steps, weights_of
+from edge_convnext.build.inputs import Inputs
+from edge_convnext.build.lineage import latest
+from edge_convnext.build.settle import prepare
+from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Parity
+from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.core.files import copy_atomic, why_unwritable
+from edge_convnext.core.progress import Track, untracked
+from edge_convnext.core.recipe import Recipe
+from edge_convnext.core.step import Skipped
+from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.plans import plan_for
+
+__all__ = ["Exported", "export_float"]
+
+_USUAL: CpuRuntimeName = "onnxruntime"  # whose form is taken where no runtime is stated
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A float graph that was written, and how near it is to the model in torch."""
+
+    path: Path
+    form: FormName
+    opset: int
+    batch: int | str  # a number, or `dynamic`
+    size_bytes: int
+    parity: Parity  # logits in ONNX Runtime against torch's, before simplification
+    simplified: str | None  # why it is as it was exported; None where it was simplified
+
+
+def export_float(
+    recipe: Recipe,
+    out: Path,
+    *,
+    cache: Cache | None = None,
+    track: Track = untracked,
+    on_read: Callable[[Inputs], None] | None = None,
+) -> Exported:
+    """Fold, export and simplify one form in FP32, and compare it with the model.
+
+    Args:
+        recipe: Recipe that names the weights; its precision and targets don't matter.
+        out: File to write; it appears whole or not at all.
+        cache: Cache of finished stages; None is the user's cache folder.
+        track: Shows work that takes long.
+        on_read: Called with what was read, before any work is done.
+
+    Returns:
+        What was written. `predict`, `eval` and `bench` read it.
+
+    Raises:
+        EdgeConvNextError: It failed; the one-line message says what to do.
+    """
+    if out.is_dir():
+        raise ArtifactError(f"{out}: is a folder; name a file in it, such as {out / 'model.onnx'}")
+    if reason := why_unwritable(out.absolute().parent):
+        raise ArtifactError(f"{out}: can't be written ({reason})")
+    weights = recipe.load.weights
+    if weights is not None and out.exists() and Path(weights).exists() and out.samefile(weights):
+        raise RecipeError(f"{out}: has the weights; choose another --out")
+    alone = recipe.model_copy(update={"precision": "fp32", "targets": ("cpu",)})
+    store = cache or Cache(default_cache_folder(os.environ))
+    with store.guarded():
+        machine = environment()
+        prepared = prepare(
+            alone, store, machine["versions"], track, fold_only=True,
+            machine=machine["fingerprint"], on_read=on_read,
+        )  # fmt: skip
+        runner, inputs = prepared.runner, prepared.inputs
+        form = plan_for(alone, _USUAL if alone.runtime == "auto" else alone.runtime).form
+        folded = prepared.graphs.folded if runner.recipe.fold.enabled else None
+        source = weights_of(form, inputs, folded)
+        steps = float_steps(runner, source, form, "fp32", prepared.samples, inputs.weights)
+        exported, final = steps[0], latest(steps)
+        assert not isinstance(exported, Skipped)  # the first step always exports
+        assert exported.parity is not None  # it is compared with torch
+        copy_atomic(final.value.path, out)
+    last = steps[-1]
+    kept = last.reason if last.status == "skipped" else None
+    stated = runner.recipe.export
+    return Exported(
+        out, form, stated.opset, stated.batch, out.stat().st_size, exported.parity, kept
+    )
