@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edge_convnext.core.recipe import Recipe
     from edge_convnext.measure.model import Model, Prediction, load_model
     from edge_convnext.networks.recipe_file import load_recipe
+    from edge_convnext.report.compare.compare import compare
     from edge_convnext.report.contract import Report
     from edge_convnext.report.gate.testing import Limits, assert_gate
 
@@ -36,6 +37,7 @@ __all__ = [
     "Report",
     "assert_gate",
     "build",
+    "compare",
     "load_model",
     "load_recipe",
 ]
@@ -50,6 +52,7 @@ _HOMES = {
     "Recipe": "core.recipe",
     "Report": "report.contract",
     "assert_gate": "report.gate.testing",
+    "compare": "report.compare.compare",
     "load_model": "measure.model",
     "load_recipe": "networks.recipe_file",
 }

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.budget import rank_plan
+from edge_convnext.build.label import settle_label
 from edge_convnext.build.pipeline import finish
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.cache import Cache, default_cache_folder
@@ -125,7 +126,7 @@ def recover_build(
         prepared = prepare(recipe, store, machine["versions"], track)
         if prepared.unrecovered is not None:  # fine-tuning is the only thing that was asked for
             raise ArtifactError(f"{folder}: {prepared.unrecovered}")
-        return finish(prepared, machine, out or folder, None)
+        return finish(prepared, machine, out or folder, None, settle_label(None))
 
 
 def _read_int8_build(

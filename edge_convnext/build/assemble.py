@@ -75,6 +75,7 @@ class Outcome:
     products: Sequence[Counted] = ()  # what runs in INT8
     throughput: ThroughputResult | None = None  # where the recipe asks for it
     for_arm: Mapping[str, Step[OnnxModel]] = field(default_factory=dict)  # for Arm CPUs
+    label: str | None = None  # name of the build
 
 
 def assemble_report(
@@ -142,6 +143,7 @@ def assemble_report(
             refused=why_none_is_left(recipe.precision, choice.chosen, refused),
         ),
         folder=str(folder),
+        label=outcome.label,
         banner=DEMO_BANNER if inputs.demo else None,
         notes=(*refused_notes(refused),
                *list_notes(inputs, recipe, evaluation, timings, fallbacks, elsewhere)),

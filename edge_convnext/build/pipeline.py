@@ -16,6 +16,7 @@ from edge_convnext.build.entrants import choose_entrants, evaluate_entrants, rac
 from edge_convnext.build.evaluating import Evaluator
 from edge_convnext.build.inputs import DEMO_BANNER, Inputs, is_demo
 from edge_convnext.build.int8_products import count_products
+from edge_convnext.build.label import settle_label
 from edge_convnext.build.outputs import list_files
 from edge_convnext.build.publish import publish
 from edge_convnext.build.quick_race import choose_plans
@@ -46,6 +47,7 @@ def build(
     *,
     require: Precision | None = None,
     require_likely: Precision | None = None,
+    label: str | None = None,
     cache: Cache | None = None,
     track: Track = untracked,
     on_read: Callable[[Inputs], None] | None = None,
@@ -57,6 +59,7 @@ def build(
         out: Folder to write; None is `build/<model>-<precision>`.
         require: Precision that the verdict must ship, with the status shown, to pass.
         require_likely: Precision that the verdict must ship, shown or likely, to pass.
+        label: Name of the build for its report; None is the commit, where git tells one.
         cache: Cache of finished stages; None is the user's cache folder.
         track: Shows work that takes long.
         on_read: Called with what was read and the source of each setting, before any work is done.
@@ -70,6 +73,7 @@ def build(
     """
     folder = build_folder(recipe, out)
     requirement = Requirement.of(require, require_likely)
+    named_as = settle_label(label)
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
         machine = environment()
@@ -77,7 +81,7 @@ def build(
             recipe, store, machine["versions"], track, machine=machine["fingerprint"],
             on_read=on_read, choose=partial(choose_plans, machine=machine["fingerprint"]),
         )  # fmt: skip
-        return finish(prepared, machine, folder, requirement)
+        return finish(prepared, machine, folder, requirement, named_as)
 
 
 def build_folder(recipe: Recipe, out: AnyPath | None = None) -> Path:
@@ -99,7 +103,11 @@ def build_folder(recipe: Recipe, out: AnyPath | None = None) -> Path:
 
 
 def finish(
-    prepared: Prepared, machine: Mapping[str, Any], folder: Path, require: Requirement | None
+    prepared: Prepared,
+    machine: Mapping[str, Any],
+    folder: Path,
+    require: Requirement | None,
+    label: str | None,
 ) -> Report:
     """Measure the graphs and write the build's folder, as the last thing that is done.
 
@@ -108,6 +116,7 @@ def finish(
         machine: Facts from `doctor.environment`.
         folder: Folder to write.
         require: Verdict that the user requires; None requires nothing.
+        label: Name of the build, from `settle_label`.
     """
     recipe, graphs = prepared.runner.recipe, prepared.graphs
     engines = build_engines(prepared.runner, graphs.for_gpu, prepared.targets)
@@ -141,6 +150,7 @@ def finish(
         products,
         serve_chosen(prepared, entrants, choice),
         for_arm,
+        label,
     )
     report = assemble_report(outcome, names, folder, require)
     return publish(files, report, folder)

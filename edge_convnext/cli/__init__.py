@@ -23,12 +23,15 @@ from edge_convnext.cli import (
     bench,
     build,
     bundle,
+    card,
     check,
+    compare,
     deploy,
     doctor,
     engine,
     export,
     gate,
+    history,
     inspect,
     merge,
     models,
@@ -118,6 +121,9 @@ app.command("recover")(recover.recover)
 app.command("engine")(engine.engine)
 app.command("deploy")(deploy.deploy)
 app.command("gate")(gate.gate)
+app.command("compare")(compare.compare)
+app.command("history")(history.history)
+app.command("card")(card.card)
 app.command("verify")(verify.verify)
 app.command("inspect")(inspect.inspect)
 app.command("models")(models.models)

@@ -79,6 +79,13 @@ def build(
         Path | None,
         typer.Option(help="Folder for the build. Default: build/<model>-<precision>/."),
     ] = None,
+    label: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of this build in its report, for `history`. Default: the commit that git "
+            "tells of the working folder."
+        ),
+    ] = None,
     planning: Planning,
     remote: Annotated[Remote, in_panel("Over SSH")],
     terminal: Terminal,
@@ -102,7 +109,7 @@ def build(
         from edge_convnext.devices.ssh import check_hosts
 
         check_hosts(remote.host, settings)  # before the build, which takes minutes
-    report = _build_here(chosen, out, tune, required, terminal.silent)
+    report = _build_here(chosen, out, tune, required, label, terminal.silent)
     errors: list[str] = []
     if remote.host:
         report, errors = measure_build(report, remote.host, settings, terminal.silent)
@@ -123,6 +130,7 @@ def _build_here(
     out: Path | None,
     tune: Literal["off", "quick", "full"],
     required: Required,
+    label: str | None,
     silent: bool,
 ) -> Report:
     """Search plans if that is asked for, then build."""
@@ -146,6 +154,7 @@ def _build_here(
             out,
             require=required.require,
             require_likely=required.require_likely,
+            label=label,
             track=track,
             on_read=on_read,
         )

@@ -23,6 +23,7 @@ __all__ = [
     "QuietFlag",
     "Terminal",
     "VerboseFlag",
+    "as_json_text",
     "note",
     "print_json",
     "print_outcome",
@@ -113,9 +114,14 @@ def note(text: str, quiet: bool = False) -> None:
 
 def print_json(value: object) -> None:
     """Print one JSON document on stdout."""
+    typer.echo(as_json_text(value), nl=False)
+
+
+def as_json_text(value: object) -> str:
+    """One JSON document, as it is printed or written to a file."""
     import json
 
-    typer.echo(json.dumps(value, indent=2, allow_nan=False))
+    return json.dumps(value, indent=2, allow_nan=False) + "\n"
 
 
 def print_outcome(report: Report, json: bool) -> None:

@@ -21,6 +21,7 @@ from edge_convnext.cli.gate_files import (
 from edge_convnext.cli.signature import command, flag_of, in_panel
 
 if TYPE_CHECKING:
+    from edge_convnext.report.compare.compare import Comparison
     from edge_convnext.report.gate.baseline import Baseline
     from edge_convnext.report.gate.decide import GateResult
     from edge_convnext.report.gate.evidence import Evidence
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["gate"]
 
 _USUAL_DROP_PP = 1.0
+_EXPLAIN = typer.Option(
+    "--explain",
+    help="Show the classes and images that flipped, and what differs from the baseline.",
+)
 
 
 @dataclass(frozen=True)
@@ -128,9 +133,7 @@ def gate(
             "--save-baseline", help="Write this build as a baseline to commit, if it passes."
         ),
     ] = None,
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Show the classes and images that flipped.")
-    ] = False,
+    explain: Annotated[bool, _EXPLAIN] = False,
     files: Annotated[GateFiles, in_panel("For CI")],
     terminal: Terminal,
 ) -> None:
@@ -152,14 +155,15 @@ def gate(
         earlier = read_baseline(baseline) if baseline else None
         with _flags_named():
             result = judge(evidence, asked.limits(), earlier)
-    unwritten = files.write(to_junit(result, sure), to_markdown(result, sure))
+    flips = find_flips(evidence, earlier) if explain else None
+    beside = _beside(report, baseline, earlier) if explain else None
+    unwritten = files.write(to_junit(result, sure), _markdown(to_markdown(result, sure), beside))
     passed = result.passed(sure)
     saving = _save(save, passed, evidence, earlier) if save is not None else None
-    flips = find_flips(evidence, earlier) if explain else None
     if terminal.json:
-        _print_json(result, sure, saving, flips)
+        _print_json(result, sure, saving, flips, beside)
     else:
-        _print_text(result, sure, files.on_github, flips)
+        _print_text(result, sure, files.on_github, flips, beside)
     if saving is not None:
         saving.tell(terminal)
         unwritten += saving.unwritten
@@ -170,6 +174,25 @@ def gate(
         tell_unwritten(unwritten[1:])
         first = unwritten[0]
         raise OSError(first.errno, why_unwritten(first), first.filename) from first
+
+
+def _beside(report: Path, path: Path | None, baseline: Baseline | None) -> Comparison | None:
+    """The build beside the baseline, as `compare` shows them; None without a baseline."""
+    if path is None or baseline is None:
+        return None
+    from edge_convnext.report.compare.compare import compare_sides
+    from edge_convnext.report.compare.sides import read_side, side_of_baseline
+
+    before = side_of_baseline(path, "the baseline", baseline)
+    return compare_sides([before, read_side(report, "this build")])
+
+
+def _markdown(of_gate: str, beside: Comparison | None) -> str:
+    if beside is None:
+        return of_gate
+    from edge_convnext.report.compare.outputs import to_markdown
+
+    return f"{of_gate}\n{to_markdown(beside)}"
 
 
 @dataclass(frozen=True)
@@ -218,7 +241,11 @@ def _flags_named() -> Iterator[None]:
 
 
 def _print_json(
-    result: GateResult, sure: bool, saving: _Saving | None, flips: Explanation | None
+    result: GateResult,
+    sure: bool,
+    saving: _Saving | None,
+    flips: Explanation | None,
+    beside: Comparison | None,
 ) -> None:
     from edge_convnext.report.gate.outputs import to_json
 
@@ -227,15 +254,32 @@ def _print_json(
         shown["baseline"] = {"path": str(saving.path), "written": saving.written}
     if flips is not None:
         shown["flips"] = asdict(flips)
+    if beside is not None:
+        from edge_convnext.report.compare.outputs import to_json as comparison_json
+
+        shown["comparison"] = comparison_json(beside)
     print_json(shown)
 
 
-def _print_text(result: GateResult, sure: bool, on_github: bool, flips: Explanation | None) -> None:
+def _print_text(
+    result: GateResult,
+    sure: bool,
+    on_github: bool,
+    flips: Explanation | None,
+    beside: Comparison | None,
+) -> None:
     from edge_convnext.cli.views.flips import flip_lines
     from edge_convnext.report.gate.outputs import to_annotations, to_text
 
     typer.echo(to_text(result, sure))
     if on_github:
         typer.echo(to_annotations(result, sure), nl=False)
+    if beside is not None:
+        from rich.console import Console
+
+        from edge_convnext.cli.views.comparison import print_comparison
+
+        typer.echo()
+        print_comparison(beside, Console())
     if flips is not None:
         typer.echo("\n".join(flip_lines(flips)))

@@ -13,6 +13,7 @@ from edge_convnext.runtimes.load import find_runtime, load_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from edge_convnext.core.step import Step
     from edge_convnext.runtimes import PrecisionHint, Runtime
@@ -70,9 +71,11 @@ class Candidate:
         """Whether it can be timed at this batch size."""
         return self.batch in (None, batch)
 
-    def options(self, batch: int | None, threads: int | None) -> RuntimeOptions:
+    def options(
+        self, batch: int | None, threads: int | None, cache: Path | None = None
+    ) -> RuntimeOptions:
         """Options to load it with; its own batch size takes precedence over `batch`."""
-        return RuntimeOptions(threads, self.batch or batch, self.hint, self.settings)
+        return RuntimeOptions(threads, self.batch or batch, self.hint, self.settings, cache)
 
 
 def merge_settings(
@@ -82,13 +85,16 @@ def merge_settings(
     return tuple(sorted({**dict(stated), **dict(more)}.items()))
 
 
-def load_candidate(candidate: Candidate, batch: int | None, threads: int | None) -> Runtime:
+def load_candidate(
+    candidate: Candidate, batch: int | None, threads: int | None, cache: Path | None = None
+) -> Runtime:
     """Load a candidate in its runtime.
 
     Args:
         candidate: Candidate to load.
         batch: Images per inference; None is the exported size.
         threads: Number of CPU threads; None is all.
+        cache: Folder where a runtime may keep what it compiled; None: nowhere.
 
     Raises:
         MissingDependencyError: The runtime is not installed.
@@ -96,7 +102,7 @@ def load_candidate(candidate: Candidate, batch: int | None, threads: int | None)
         InferenceError: The runtime refused the graph.
     """
     loaded = load_runtime(
-        candidate.runtime, candidate.model.path, candidate.options(batch, threads)
+        candidate.runtime, candidate.model.path, candidate.options(batch, threads, cache)
     )
     _LOADED.add(candidate.runtime)
     return loaded

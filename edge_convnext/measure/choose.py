@@ -58,7 +58,10 @@ def choose_option(
         return own[0] if own else None
     if precision == "fp32" or evaluation is None:
         return min(own, key=lambda option: timings.selecting_ms(option.name, batch))
-    return nearest_of_fastest(own, timings, batch, lambda one: _nearness(one, evaluation))[0]
+    agreement = {name: one.agreement_pct for name, one in evaluation.comparisons.items()}
+    return nearest_of_fastest(
+        own, timings, batch, lambda one: _nearness(one, evaluation), agreement
+    )[0]
 
 
 def nearest_of_fastest(
@@ -66,6 +69,7 @@ def nearest_of_fastest(
     timings: BenchmarkResult,
     batch: int,
     nearness: Callable[[Candidate], float],
+    agreement_pct: Mapping[str, float],
     *,
     in_db: bool = True,
 ) -> list[Candidate]:
@@ -73,13 +77,16 @@ def nearest_of_fastest(
 
     Which of them wins a race is noise, and its nearness is not. As fast is what is within 5 %, and
     not slower beyond the interval and what a load can explain, by the rounds that choose. What is
-    slower by less than its nearness is worth counts too.
+    slower by less than its nearness is worth counts too. What answers fewer images as FP32 does
+    than the fastest never takes its place, however near its logits are.
 
     Args:
         options: Timed candidates, at least one.
         timings: Times of a race with all of them.
         batch: Images per inference.
         nearness: Nearness of a candidate to FP32; more is nearer.
+        agreement_pct: Share of the images with FP32's class, in percent, by name; of those that
+            were evaluated.
         in_db: Whether that is an SQNR in dB. The worth of another measure is not known.
 
     Returns:
@@ -88,9 +95,11 @@ def nearest_of_fastest(
     times = {option.name: timings.selecting_ms(option.name, batch) for option in options}
     running = in_the_running(timings, list(times), batch)
     fastest = min(options, key=lambda option: times[option.name])
-    least_ms = times[fastest.name]
+    least_ms, least_pct = times[fastest.name], agreement_pct.get(fastest.name, 0.0)
 
     def is_eligible(option: Candidate) -> bool:
+        if agreement_pct.get(option.name, least_pct) < least_pct:
+            return False
         as_fast = option.name in running and times[option.name] <= _TIE * least_ms
         worth = accepted_slowdown(nearness(option), nearness(fastest)) if in_db else 1.0
         return as_fast or times[option.name] <= worth * least_ms

@@ -133,8 +133,8 @@ class GenericFamily(ABC):
     forms_of_convolutions: frozenset[FormName] = frozenset(("raw", "conv"))
     portable: tuple[FormName, PlacementName] = ("raw", "dense")
     placements: tuple[PlacementName, ...] = (
-        "inner", "dense", "weighted", "attention", "adds", "closed", "closed_later", "closed_gates",
-        "blocks", "late_blocks", "last_blocks",
+        "inner", "dense", "weighted", "weighted_later", "attention", "adds", "closed",
+        "closed_later", "closed_gates", "blocks", "late_blocks", "last_blocks",
     )  # fmt: skip
     gpu_placements: tuple[PlacementName, ...] = ("fused", "fused_adds", "dense")
     quick_placements: tuple[PlacementName, ...] = ("dense", "weighted", "closed")

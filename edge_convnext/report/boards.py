@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import QUIET_PCT
+from edge_convnext.report.measured import smallest_batch
 from edge_convnext.report.speed_words import show_ratio
 from edge_convnext.report.summary import MISSING, number
 
@@ -74,7 +75,7 @@ def _shipped(run: BoardRun) -> BenchmarkRow | None:
     benchmark = run.benchmark
     if benchmark is None or run.verdict.ship == "undecided":
         return None
-    batch = min(row.batch for row in benchmark.rows)
+    batch = smallest_batch(benchmark)
     names = (benchmark.chosen, benchmark.best_float)
     rows = (benchmark.row(name, batch) for name in names)
     return next((row for row in rows if row and row.precision == run.verdict.ship), None)

@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from edge_convnext.core.documents import read_document
-from edge_convnext.core.errors import ArtifactError, shorten
+from edge_convnext.core.errors import ArtifactError, MissingDependencyError, shorten
 from edge_convnext.core.files import AnyPath, write_text_atomic
 from edge_convnext.report.described import (
     BoardReport,
@@ -40,6 +40,7 @@ from edge_convnext.report.measured import (
     Int8ProductsReport,
     RefusedCandidate,
 )
+from edge_convnext.report.notebook import candidate_rows, notebook_html
 from edge_convnext.report.part import Part
 from edge_convnext.report.stages import (
     LATER,
@@ -145,6 +146,8 @@ class Report(Part):
     verdict: VerdictReport
     folder: str
     """Where the build wrote, as the user gave it."""
+    label: str | None = None
+    """What the user calls this build, or the commit where git told one; null in older reports."""
     outputs: tuple[FileReport, ...] = ()
     """Files beside this report."""
     banner: str | None = None
@@ -184,6 +187,33 @@ class Report(Part):
         """Indented JSON, keys in the order of the contract."""
         fields = self.model_dump(mode="json", by_alias=True)
         return json.dumps(fields, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def to_dataframe(self) -> Any:
+        """One row for each candidate and batch size, as a `pandas.DataFrame`.
+
+        Columns are named as the fields of `report.json`; what was not measured is missing.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        try:
+            from pandas import DataFrame
+        except ImportError as error:
+            raise MissingDependencyError(
+                "Report.to_dataframe needs pandas: pip install pandas"
+            ) from error
+        return DataFrame(candidate_rows(self.accuracy, self.benchmark, self.refused))
+
+    def _repr_html_(self) -> str:
+        """The report at a glance, as Jupyter shows it."""
+        verdict = self.verdict
+        what = "undecided" if verdict.ship == "undecided" else f"ship {verdict.ship}"
+        return notebook_html(
+            self.model.name,
+            ", ".join(filter(None, (what, verdict.confidence))),
+            (*([self.banner] if self.banner else []), *verdict.reasons),
+            candidate_rows(self.accuracy, self.benchmark, self.refused),
+        )
 
     def write(self, path: AnyPath) -> None:
         """Write `to_json()` in one visible step."""

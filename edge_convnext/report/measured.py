@@ -25,6 +25,7 @@ __all__ = [
     "MovedProduct",
     "PrecisionAccuracy",
     "RefusedCandidate",
+    "smallest_batch",
 ]
 
 
@@ -236,3 +237,8 @@ class BenchmarkReport(Part):
         """The timing of one artefact at one batch size, if there is one."""
         rows = (row for row in self.rows if (row.artifact, row.batch) == (artifact, batch))
         return next(rows, None)
+
+
+def smallest_batch(benchmark: BenchmarkReport) -> int:
+    """Batch size that speed-ups are of; 1 where no row was timed."""
+    return min((row.batch for row in benchmark.rows), default=1)

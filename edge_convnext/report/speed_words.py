@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edge_convnext.core.contention import why_skewed
+from edge_convnext.report.measured import smallest_batch
 
 if TYPE_CHECKING:
     from edge_convnext.report.measured import BenchmarkReport, BenchmarkRow
@@ -71,7 +72,7 @@ def show_vs_raw(benchmark: BenchmarkReport, row: BenchmarkRow, chosen: bool) -> 
         chosen: True for the candidate that the report's interval is of.
     """
     raw = benchmark.row(benchmark.raw_fp32, row.batch)
-    if raw is None:
+    if raw is None or not row.latency_ms_p50:
         return None
     ratio = raw.latency_ms_p50 / row.latency_ms_p50
     if row is raw:
@@ -127,7 +128,7 @@ def timed_once_note(benchmark: BenchmarkReport) -> list[str]:
     """What was timed at the smallest batch size alone, and why; nothing where all were further."""
     if not benchmark.timed_once:
         return []
-    batch = min(row.batch for row in benchmark.rows)
+    batch = smallest_batch(benchmark)
     timed = sum(row.batch == batch for row in benchmark.rows)
     return [
         f"{len(benchmark.timed_once)} of {timed} were timed at batch {batch} alone, and their "

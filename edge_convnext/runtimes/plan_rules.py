@@ -100,7 +100,7 @@ COMMON = (
     Bar(_needs_attention, "no product of attention", "the same graph as `weighted`"),
     Bar(_needs_windows, "no depthwise or grouped convolution", "the same graph as `weighted`"),
     Bar(_needs_gates, "neither SiLU nor a gate", "the same graph as `closed`"),
-    Bar(_needs_a_light_start, "the first product does much of the work", "the same as `closed`"),
+    Bar(_needs_a_light_start, "the first product does much of the work", "none would stay float"),
     Bar(_needs_sums, "no sum behind a product", "the same graph without the additions"),
 )
 

@@ -84,15 +84,19 @@ def use_hardswish(model: OnnxModel, output: AnyPath) -> OnnxModel:
         from edge_convnext.graph.qdq import Wiring, drop_unread_constants
 
         wiring = Wiring(proto)
-        for node in exact:
-            _swish(proto, wiring, node)
+        written = {node.output[0]: _swish(proto, wiring, node) for node in exact}
+        # Once, at the end: the nodes that `wiring` knows are copied here, and changed no more.
+        kept = [written.get(node.output[0], [node]) for node in proto.graph.node]
+        nodes = [node for group in kept for node in group]
+        del proto.graph.node[:]
+        proto.graph.node.extend(nodes)
         drop_unread_constants(proto)
 
     return _rewrite(model, output, "hardswish", approximate)
 
 
-def _swish(proto: ModelProto, wiring: Wiring, gelu: NodeProto) -> None:
-    """Write HardSwish in the place of a Gelu, between two factors."""
+def _swish(proto: ModelProto, wiring: Wiring, gelu: NodeProto) -> list[NodeProto]:
+    """HardSwish between two factors, for the place of a Gelu."""
     from onnx import helper
 
     source, made = gelu.input[0], gelu.output[0]
@@ -113,10 +117,7 @@ def _swish(proto: ModelProto, wiring: Wiring, gelu: NodeProto) -> None:
     nodes.append(helper.make_node("HardSwish", [source], [swished], name=swished))
     scale(swished, 1 / HARDSWISH_SLOPE, f"{path}.behind")
     nodes[-1].output[:] = [made]
-    at = next(i for i, node in enumerate(proto.graph.node) if node is gelu)
-    kept = list(proto.graph.node)
-    del proto.graph.node[:]
-    proto.graph.node.extend([*kept[:at], *nodes, *kept[at + 1 :]])
+    return nodes
 
 
 def _scale_product(proto: ModelProto, wiring: Wiring, value: str, factor: float) -> bool:

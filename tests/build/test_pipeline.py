@@ -58,7 +58,8 @@ CACHE = SimpleNamespace(guarded=nullcontext)
 
 
 def test_a_build_goes_through_its_steps_in_order(steps):
-    assert pipeline.build(RECIPE, "out", cache=CACHE, require="int8") == "published"
+    made = pipeline.build(RECIPE, "out", cache=CACHE, require="int8", label=" release 3 ")
+    assert made == "published"
     assert [name for name, _, _ in steps] == [
         "check_writable", "environment", "prepare", "build_engines", "Evaluator",
         "evaluate_entrants", "race_entrants", "remember_slow_forms", "choose_entrants",
@@ -71,7 +72,7 @@ def test_a_build_goes_through_its_steps_in_order(steps):
     assert given["list_files"][-1] == "for arm"
     outcome, names, folder, requirement = given["assemble_report"]
     assert (outcome.engines, outcome.race, outcome.choice) == ("engines", RACE, CHOICE)
-    assert outcome.for_arm == "for arm"
+    assert (outcome.for_arm, outcome.label) == ("for arm", "release 3")
     assert (names, folder, requirement.precision) == ({"digest": "name"}, Path("out"), "int8")
     assert given["publish"] == ("files", "report", Path("out"))
 

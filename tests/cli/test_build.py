@@ -107,8 +107,10 @@ def test_rounds_without_a_verdict_are_told_before_the_work(call, monkeypatch, fl
 
 
 def test_out_and_require_reach_the_build(call, monkeypatch, tmp_path):
-    seen = resolved(call, monkeypatch, "--out", tmp_path / "there", "--require", "int8")
+    flags = ("--out", tmp_path / "there", "--require", "int8", "--label", "v1")
+    seen = resolved(call, monkeypatch, *flags)
     assert (seen["out"], seen["require"]) == (tmp_path / "there", "int8")
+    assert seen["label"] == "v1"
     assert seen["recipe"].name == "demo"
 
 

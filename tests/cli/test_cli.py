@@ -204,8 +204,8 @@ def test_every_command_is_registered_once_and_in_order():
     names = [command.name for command in app.registered_commands]
     assert names == [
         "build", "check", "tune", "train", "eval", "export", "bench", "bundle", "merge", "predict",
-        "sensitivity", "recover", "engine", "deploy", "gate", "verify", "inspect", "models",
-        "recipes", "targets", "doctor",
+        "sensitivity", "recover", "engine", "deploy", "gate", "compare", "history", "card",
+        "verify", "inspect", "models", "recipes", "targets", "doctor",
     ]  # fmt: skip
     assert [group.name for group in app.registered_groups] == ["cache"]
 

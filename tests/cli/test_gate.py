@@ -73,6 +73,22 @@ def test_a_decision_is_printed_with_the_flips_that_are_asked_for(run, tmp_path):
     assert "baseline" not in fields_
 
 
+def test_an_explanation_with_a_baseline_has_the_comparison_in_every_output(run, tmp_path):
+    before, now = make_build(tmp_path / "a", 1000), make_build(tmp_path / "b", 1000, lost=100)
+    path, markdown = tmp_path / "base.json", tmp_path / "gate.md"
+    run(before, "--save-baseline", path)
+    asked = (now, "--baseline", path, "--explain", "--markdown", markdown)
+    code, out, _ = run(*asked)
+    assert code == 1
+    assert "Top-1: 100.00 % in the baseline, 90.00 % in this build, -10.00 pp" in out
+    assert out.index("Better, same, worse") < out.index("images flipped against the baseline")
+    assert "**this build against the baseline: 0 better, " in markdown.read_text()
+    fields_ = json.loads(run(*asked, "--json")[1])
+    assert fields_["comparison"]["pairs"][0]["counts"]["worse"] >= 2
+    assert "comparison" not in json.loads(run(now, "--explain", "--json")[1])
+    assert "compare" not in (run(now, "--markdown", markdown), markdown.read_text())[1]
+
+
 def test_quiet_says_nothing_of_a_baseline_that_was_written(run, tmp_path):
     report, path = make_build(tmp_path / "a", 1000), tmp_path / "baseline.json"
     assert run(report, "--save-baseline", path)[2].startswith(f"baseline written to {path}\n")

@@ -46,7 +46,9 @@ def test_each_entry_has_its_reason_and_its_name():
 
 
 def test_an_unknown_placement_is_refused_with_those_that_there_are():
-    with pytest.raises(RecipeError, match=r"unknown placement 'everything'.*weighted, dense"):
+    with pytest.raises(
+        RecipeError, match=r"unknown placement 'everything'.*weighted, weighted_later, dense"
+    ):
         find_placement("everything")
 
 
@@ -61,6 +63,7 @@ def test_the_first_products_stay_float_while_together_they_do_little():
         4,
     ]
     assert quantized(roles, "closed_later") == {"expand", "last"}
+    assert quantized(roles, "weighted_later") == {"expand", "last"}
     assert quantized(roles, "closed") == set(macs)
     assert count_start(Roles((), {}), 0.08) == 0
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.races import QUICK, ROW, candidate, candidates_of
-from support.tiny_graph import make_images
+from support.tiny_graph import make_images, write_graph
 
 from edge_convnext.core.intervals import median_interval
 from edge_convnext.measure import candidates, turns
@@ -15,6 +15,7 @@ from edge_convnext.measure.benchmark import BenchmarkResult, benchmark, judge, j
 from edge_convnext.measure.speed import in_the_running, slowest_to_beat
 from edge_convnext.measure.timings import Judged, Turns
 from edge_convnext.runtimes import RuntimeInfo
+from edge_convnext.runtimes.openvino import runner
 
 
 def race(judged=None, gpu=(), **rounds_ms):
@@ -169,6 +170,37 @@ def test_finalists_are_loaded_afresh_in_new_orders_and_one_of_each_at_a_time(tmp
     assert set(pairs) == {("a", "b"), ("b", "a")}
     assert MOST[0] == 2
     assert result.judged == Judged(("a", "b"), 1, 9, 3)
+
+
+def test_what_a_graph_compiles_to_is_kept_for_the_loads_that_judge_and_removed(
+    tmp_path, monkeypatch
+):
+    compiled, folders = [], []
+
+    def compile_it(core, path, batch, options):
+        compiled.append(path)
+        return real(core, path, batch, options)
+
+    def keep(core, path, batch, options, folder, compile_now):
+        folders.append(folder)
+        return really_keep(core, path, batch, options, folder, compile_now)
+
+    real, really_keep = runner._compile, runner._compile_or_import
+    monkeypatch.setattr(runner, "_compile", compile_it)
+    monkeypatch.setattr(runner, "_compile_or_import", keep)
+    pair = [
+        candidate(name, write_graph(tmp_path / f"{name}.onnx", seed=seed), runtime="openvino")
+        for name, seed in (("a", 1), ("b", 2))
+    ]
+    images = make_images(1)
+    result = benchmark(pair, images, QUICK, measure_memory=False)
+    assert len(compiled) == len(pair)  # in the race, to which a graph is loaded once
+    assert folders == []
+    judge(result, pair, images, QUICK)
+    assert len(compiled) == 2 * len(pair)
+    assert len(folders) == judge_rounds(QUICK.rounds)[0] * len(pair)
+    assert len(set(folders)) == 1
+    assert not folders[0].exists()
 
 
 def test_rows_have_the_rounds_of_both_parts_and_others_stay(tmp_path, loads):

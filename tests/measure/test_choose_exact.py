@@ -47,9 +47,12 @@ def drops(*pairs, db=30.0):
 
 
 def measured(*found):
-    """An evaluation of options: each with its drop in pp and its SQNR in dB."""
+    """An evaluation of options: each with its drop in pp, its SQNR in dB, and its agreement."""
     comparisons = {
-        one.name: SimpleNamespace(top1_drop_pp=drop, sqnr_db=db) for one, drop, db in found
+        one.name: SimpleNamespace(
+            top1_drop_pp=drop, sqnr_db=db, agreement_pct=agreement[0] if agreement else 98.0
+        )
+        for one, drop, db, *agreement in found
     }
     return SimpleNamespace(comparisons=comparisons)
 
@@ -96,6 +99,8 @@ NEAR = Timings((FLOAT, 0.5), (A, 1.05), (B, 1.0), (C, 1.06))
         ([(A, 0.0, 30.0), (B, 0.0, 20.0), (C, 0.0, 40.0)], None, C),  # 10 dB are worth 6 %
         ([(A, 0.0, 30.0), (B, 0.0, 30.0)], None, B),
         ([(A, 0.0, None), (B, 0.0, 99.0)], None, A),  # equal logits
+        ([(A, 0.0, 28.4, 97.0), (B, 0.0, 25.7, 98.0)], None, B),  # A answers fewer as FP32
+        ([(A, 0.0, 28.4, 98.0), (B, 0.0, 25.7, 97.0), (C, 0.0, 40.0, 96.5)], None, A),
         ([(B, 0.0, 9.0)], None, B),  # A was not evaluated
         ([(A, 1.5, 30.0), (B, 0.0, 20.0)], None, B),  # A is past the budget
         ([(A, 1.5, 30.0), (B, 2.0, 20.0)], None, C),  # C alone may keep it

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 from support.example_report import (
     ACCURACY,
@@ -17,6 +19,7 @@ from edge_convnext.report.measured import (
     BenchmarkRow,
     CandidateReport,
     ClassAccuracy,
+    smallest_batch,
 )
 
 
@@ -74,3 +77,10 @@ def test_a_row_says_that_it_has_too_few_samples(field):
     assert getattr(BenchmarkRow(**{**timed, field: None}), field) is None
     del timed[field]  # null, and not silence
     assert "Field required" in refusal(BenchmarkRow, **timed)
+
+
+def test_speed_is_of_the_smallest_batch():
+    assert smallest_batch(example_report().benchmark) == 1
+    rows = [SimpleNamespace(batch=8), SimpleNamespace(batch=4)]
+    assert smallest_batch(SimpleNamespace(rows=rows)) == 4
+    assert smallest_batch(SimpleNamespace(rows=())) == 1

@@ -51,5 +51,6 @@ def test_on_a_quiet_machine_the_ratios_stand():
     row = next(row for row in quiet.rows if row.artifact == CHOSEN and row.batch == 1)
     assert show_vs_raw(quiet, row, True) == "2.00x"
     assert show_vs_raw(quiet, row, False) == "2.23x"
+    assert show_vs_raw(quiet, row.model_copy(update={"latency_ms_p50": 0.0}), False) is None
     assert interval_note(quiet) == "; vs raw: 95 % interval over rounds 1.90 to 2.10 where chosen"
     assert interval_note(benchmark(speedup_vs_raw_fp32_ci95=None)) == ""

@@ -110,6 +110,34 @@ def test_a_convolution_that_something_else_reads_keeps_its_weights(tmp_path):
     onnx.checker.check_model(onnx.load(coarse.path), full_check=True)
 
 
+def test_every_gelu_of_a_network_is_turned_and_each_product_takes_its_own_slope(tmp_path):
+    """All but the first were looked for among nodes that had been written anew."""
+    first = onnx.load(with_product(tmp_path / "first.onnx").path)
+    second = onnx.compose.add_prefix(first, "b.")
+    del first.graph.node[-1], second.graph.node[-1]
+    second.graph.node[0].input[0] = "y"
+    weight = np.random.default_rng(2).standard_normal((4, 4, 1, 1), np.float32)
+    second.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weight, "b.w"))
+    first.graph.node.extend(second.graph.node)
+    first.graph.node.append(helper.make_node("Flatten", ["b.y"], ["logits"], name="flatten"))
+    first.graph.initializer.extend(second.graph.initializer)
+    onnx.save(first, tmp_path / "exact.onnx")
+    exact = OnnxModel(tmp_path / "exact.onnx", "fp32", "conv")
+    coarse = use_hardswish(exact, tmp_path / "coarse.onnx")
+    graph = onnx.load(coarse.path)
+    onnx.checker.check_model(graph, full_check=True)
+    kinds = [node.op_type for node in graph.graph.node]
+    assert kinds == [*2 * ["Conv", "HardSwish", "Mul"], "Flatten"]
+    images = np.random.default_rng(1).standard_normal((2, 3, 4, 4), np.float32)
+    x = images
+    for name in ("", "b."):
+        known = {one.name: onnx.numpy_helper.to_array(one) for one in first.graph.initializer}
+        x = np.einsum("oi,nihw->nohw", known[f"{name}w"][:, :, 0, 0], x)
+        x = swish(x + known[f"{name}b"].reshape(-1, 1, 1))
+    found = load_runtime("onnxruntime", coarse.path).infer(images)
+    np.testing.assert_allclose(found, x.reshape(2, -1), atol=1e-5)
+
+
 def test_a_graph_without_gelu_names_the_flag_that_was_given(tmp_path):
     with pytest.raises(ExportError, match=r"leave out --gelu hardswish"):
         use_hardswish(write(tmp_path / "relu.onnx", "Relu"), tmp_path / "out.onnx")

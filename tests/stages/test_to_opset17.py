@@ -19,7 +19,7 @@ from edge_convnext.core.artifacts import METADATA_KEY, OnnxModel
 from edge_convnext.core.errors import ArtifactError, ExportError
 from edge_convnext.networks.convnext.gpu_forms import GPU_FORMS
 from edge_convnext.runtimes.lint import lint
-from edge_convnext.stages.approximate import use_tanh_gelu
+from edge_convnext.stages.approximate import use_hardswish, use_tanh_gelu
 from edge_convnext.stages.fuse_for_onnxruntime import lower_for_onnxruntime
 from edge_convnext.stages.to_float16 import halve_body
 from edge_convnext.stages.to_opset17 import use_opset_17
@@ -39,6 +39,7 @@ def exports(folder):
         models[form, "int8"] = quantize_export(models[form, "fp32"], [IMAGES])
     models["late", "blocks"] = place_export(models["late", "fp32"], [IMAGES])
     models["tanh", "fp32"] = use_tanh_gelu(models["linear", "fp32"], folder / "tanh.onnx")
+    models["hardswish", "fp32"] = use_hardswish(models["conv", "fp32"], folder / "hardswish.onnx")
     return models
 
 
@@ -51,7 +52,7 @@ def converted(folder, exports):
 
 
 CASES = [
-    *((form, "fp32") for form in (*FORMS, *GPU_FORMS, "tanh")),
+    *((form, "fp32") for form in (*FORMS, *GPU_FORMS, "tanh", "hardswish")),
     *((form, "int8") for form in ("linear", "conv", "nhwc")),
     ("late", "blocks"),
 ]

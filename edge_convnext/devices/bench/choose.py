@@ -84,7 +84,8 @@ def choose(
         best = rivals[0] if rivals else None
         return Choice(best, best, rivals[:1], None, batch)
     quantized = of(one for one in candidates if one.model.precision == precision)
-    tied = _order_fastest(list(quantized.values()), timings, batch, nearness)
+    agreement = {name: one.agreement_pct for name, one in comparisons.items()}
+    tied = _order_fastest(list(quantized.values()), timings, batch, nearness, agreement)
     wanted = tied[0] if tied else None
     as_fast = () if nearness and nearness.by_name else tuple(one.name for one in tied[1:])
     best = rivals[0] if rivals else None
@@ -100,6 +101,7 @@ def _order_fastest(
     timings: BenchmarkResult,
     batch: int,
     nearness: Nearness | None,
+    agreement_pct: Mapping[str, float],
 ) -> list[Candidate]:
     if not options:
         return []
@@ -109,6 +111,7 @@ def _order_fastest(
         timings,
         batch,
         lambda one: near.by_name.get(one.name, -math.inf),
+        agreement_pct,
         in_db=near.in_db,
     )
 

@@ -9,6 +9,7 @@ from typing import Any
 from edge_convnext.core.artifacts import MAX_IMAGE_SIZE, Interpolation
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.image_size import ImageSize, even_size, show_size
+from edge_convnext.core.licences import LICENCES
 from edge_convnext.core.standins import to_plain
 
 __all__ = [
@@ -27,12 +28,6 @@ _LEAST_SIZE = 32  # the network halves its input five times
 _PILLOW: dict[int, Interpolation] = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}
 _OPENCV: dict[str, Interpolation] = {
     "linear": "bilinear", "cubic": "bicubic", "area": "bilinear", "lanczos4": "lanczos",
-}  # fmt: skip
-_LICENCES = {
-    "apache-2.0": "Apache-2.0", "mit": "MIT", "cc-by-nc-4.0": "CC BY-NC 4.0",
-    "cc-by-4.0": "CC BY 4.0", "cc-by-sa-4.0": "CC BY-SA 4.0", "cc-by-nc-sa-4.0": "CC BY-NC-SA 4.0",
-    "cc0-1.0": "CC0 1.0", "bsd-3-clause": "BSD-3-Clause", "gpl-3.0": "GPL-3.0",
-    "agpl-3.0": "AGPL-3.0",
 }  # fmt: skip
 
 
@@ -191,7 +186,7 @@ def read_licence(value: Any) -> str | None:
     if not isinstance(value, str) or not value.strip() or value.lower() in ("other", "unknown"):
         return None
     text = " ".join(value.split())[:80]
-    return _LICENCES.get(text.lower(), text) if text.isprintable() else None
+    return LICENCES.get(text.lower(), text) if text.isprintable() else None
 
 
 def crop_pct_of(size: int, resized: int) -> float:

@@ -20,12 +20,15 @@ from edge_convnext.core.documents import read_document
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.intervals import paired_difference_interval
-from edge_convnext.report.contract import Report
-from edge_convnext.report.gate.evidence import Evidence, smallest_batch
+from edge_convnext.report.contract import BoardRun, Report
+from edge_convnext.report.gate.evidence import Evidence
+from edge_convnext.report.measured import smallest_batch
 
 __all__ = [
     "Baseline",
     "Speed",
+    "enough_shared",
+    "image_key",
     "is_comparable",
     "make_baseline",
     "read_baseline",
@@ -122,11 +125,11 @@ class Baseline:
 
     def said_of(self, sha256: str) -> str | None:
         """The class that was predicted for an image, if it was among them."""
-        return self.predictions.get(sha256[:_HASH_CHARS])
+        return self.predictions.get(image_key(sha256))
 
     def label_of(self, sha256: str) -> str | None:
         """The true class that an image had then, where that is known."""
-        start = sha256[:_HASH_CHARS]
+        start = image_key(sha256)
         if self.labels is None:
             return None
         return self.labels.get(start, self.predictions.get(start))
@@ -139,14 +142,31 @@ def share_images(evidence: Evidence, baseline: Baseline) -> int | None:
     """
     shared = sum(baseline.said_of(one.sha256) is not None for one in evidence.predictions)
     ours, theirs = len(evidence.predictions), len(baseline.predictions)
-    whole = max(ours, theirs)
-    if evidence.halved != baseline.halved:
-        whole = ours if evidence.halved else theirs
-    return shared if shared >= _LEAST_SHARED * whole else None
+    halved = evidence.halved, baseline.halved
+    return shared if enough_shared(shared, (ours, theirs), halved) else None
 
 
-def speed_of(report: Report) -> Speed:
-    """Speed of a build, as a baseline keeps it."""
+def enough_shared(shared: int, images: tuple[int, int], halved: tuple[bool, bool]) -> bool:
+    """Whether two builds have so many images in common that they can be compared.
+
+    Args:
+        shared: Number of images that both have.
+        images: Numbers of images of the two.
+        halved: Two flags: the build used half of its images to look for a fallback.
+    """
+    whole = max(images)
+    if halved[0] != halved[1]:
+        whole = images[0] if halved[0] else images[1]
+    return shared >= _LEAST_SHARED * whole
+
+
+def image_key(sha256: str) -> str:
+    """The part of an image's hash that a baseline keeps."""
+    return sha256[:_HASH_CHARS]
+
+
+def speed_of(report: Report | BoardRun) -> Speed:
+    """Speed of a build, or of a board in its report, as a baseline keeps it."""
     timed = report.benchmark
     return Speed(
         fingerprint=report.environment.fingerprint,
@@ -230,11 +250,11 @@ def _newest(evidence: Evidence) -> Baseline:
         versions=dict(report.environment.versions),
         top1_pct=evidence.top1_pct,
         size_bytes=evidence.model_bytes,
-        predictions={one.sha256[:_HASH_CHARS]: one.candidate for one in evidence.predictions},
+        predictions={image_key(one.sha256): one.candidate for one in evidence.predictions},
         classes=tuple(map(composed, report.model.classes)),
         halved=evidence.halved,
         labels={
-            one.sha256[:_HASH_CHARS]: one.label
+            image_key(one.sha256): one.label
             for one in evidence.predictions
             if one.candidate != one.label
         },

@@ -14,7 +14,7 @@ from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.report.gate.baseline import Baseline, share_images
 from edge_convnext.report.gate.evidence import Evidence
 
-__all__ = ["check_baseline"]
+__all__ = ["check_baseline", "exchanged_classes"]
 
 _NAMED = 3  # of the classes that changed places
 _FEWEST = 5  # images of a class that show what it is mostly called
@@ -98,7 +98,7 @@ def _label_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
         moved -= _most_wrong(baseline, pairs.total())
     if moved <= 0:
         return
-    if exchanged := _mostly(pairs):
+    if exchanged := exchanged_classes(pairs):
         raise ArtifactError(
             f"{evidence.path}: whole classes have other labels than in the baseline: "
             f"{_list(exchanged)}; correct the order of the classes (--labels), or save a new "
@@ -124,14 +124,14 @@ def _answer_notes(evidence: Evidence, baseline: Baseline) -> Iterable[str]:
         for one in evidence.predictions
         if (then := baseline.said_of(one.sha256)) is not None
     )
-    if exchanged := _mostly(pairs):
+    if exchanged := exchanged_classes(pairs):
         yield (
             f"Of the answers, those of {_list(exchanged)}: look at the order of the classes, of "
             "this build and of the baseline."
         )
 
 
-def _mostly(pairs: Counter[tuple[str, str]]) -> list[tuple[str, str]]:
+def exchanged_classes(pairs: Counter[tuple[str, str]]) -> list[tuple[str, str]]:
     """Classes of which more than half became one other class, the largest first."""
     sizes = Counter[str]()
     for (then, _), count in pairs.items():

@@ -17,9 +17,15 @@ from edge_convnext.core.files import sha256_file
 from edge_convnext.report.contract import HALF_SEARCHED, Report
 from edge_convnext.report.folder import REPORT
 from edge_convnext.report.manifest import require_unedited
-from edge_convnext.report.measured import BenchmarkReport
 
-__all__ = ["Evidence", "Prediction", "read_evidence", "smallest_batch"]
+__all__ = [
+    "PREDICTIONS",
+    "Evidence",
+    "Prediction",
+    "model_file",
+    "read_evidence",
+    "read_predictions",
+]
 
 PREDICTIONS = "predictions.csv"
 
@@ -99,11 +105,6 @@ class Evidence:
         return tuple(found)
 
 
-def smallest_batch(benchmark: BenchmarkReport) -> int:
-    """Batch size that speed-ups are of."""
-    return min(row.batch for row in benchmark.rows)
-
-
 def read_evidence(path: Path) -> Evidence:
     """Read a report and check everything it stands on.
 
@@ -130,9 +131,7 @@ def read_evidence(path: Path) -> Evidence:
             f"{path}: is a build of FP32, which is the reference itself; gate one of INT8"
         )
     named = {file.path for file in report.outputs}
-    chosen = file_of(report.benchmark.chosen or "") if report.benchmark else ""
-    lite = f"model.{precision}{TFLITE_SUFFIX}"
-    model = lite if chosen == lite else f"model.{precision}.onnx"
+    model = model_file(report, precision)
     if report.board is None:
         _require_evaluation(path, report)
         if missing := {model, PREDICTIONS} - named:
@@ -140,9 +139,16 @@ def read_evidence(path: Path) -> Evidence:
         model_bytes = path.with_name(model).stat().st_size
     else:
         model_bytes = _require_board_evidence(path, report, precision, named)
-    predictions = _read_predictions(path.with_name(PREDICTIONS), precision)
+    predictions = read_predictions(path.with_name(PREDICTIONS), precision)
     _check_figures(path, report, predictions)
     return Evidence(path, report, precision, predictions, model_bytes)
+
+
+def model_file(report: Report, precision: Precision) -> str:
+    """Name of the file that a build's figures of one precision are about."""
+    chosen = file_of(report.benchmark.chosen or "") if report.benchmark else ""
+    lite = f"model.{precision}{TFLITE_SUFFIX}"
+    return lite if chosen == lite else f"model.{precision}.onnx"
 
 
 def _require_evaluation(path: Path, report: Report) -> None:
@@ -188,7 +194,12 @@ def _check_file(report: Path, file: Path, sha256: str) -> None:
         raise ArtifactError(f"{file}: is not the file that {report} is about; build again")
 
 
-def _read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...]:
+def read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...]:
+    """Read what FP32 and a precision answered to each image; names are in Unicode's NFC.
+
+    Raises:
+        ArtifactError: There is no such file, or not of a build of that precision.
+    """
     wanted = ("sha256", "label", "fp32_top1", f"{precision}_top1", f"{precision}_margin")
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -202,10 +213,10 @@ def _read_predictions(path: Path, precision: Precision) -> tuple[Prediction, ...
 
 
 def _prediction(row: dict[str, str | None], columns: tuple[str, ...]) -> Prediction:
-    found = {column: value for column in columns if (value := row[column]) is not None}
-    if missing := [column for column in columns if column not in found]:
-        raise ValueError(f"a line has no {missing[0]}")  # it was cut off
-    sha256, label, fp32, candidate, margin = found.values()
+    found = [row[column] for column in columns]
+    if None in found:
+        raise ValueError(f"a line has no {columns[found.index(None)]}")  # it was cut off
+    sha256, label, fp32, candidate, margin = (value or "" for value in found)
     return Prediction(sha256, composed(label), composed(fp32), composed(candidate), float(margin))
 
 

@@ -15,6 +15,7 @@ from edge_convnext.report.gate.criteria import Criterion, Decision
 from edge_convnext.report.gate.decide import GateResult
 
 __all__ = [
+    "escape_markdown",
     "refusal_annotation",
     "refusal_junit",
     "refusal_markdown",
@@ -85,8 +86,9 @@ def to_junit(result: GateResult, strict: bool) -> str:
 
 def to_markdown(result: GateResult, strict: bool) -> str:
     """For a step summary or a pull request's comment."""
+    model = escape_markdown(result.model)
     lines = [
-        f"### {_SIGNS[_final(result, strict)]} {_SUITE}: {_md(result.model)} {result.precision}",
+        f"### {_SIGNS[_final(result, strict)]} {_SUITE}: {model} {result.precision}",
         "",
         _top1(result),
         "",
@@ -102,7 +104,10 @@ def to_markdown(result: GateResult, strict: bool) -> str:
         lines.append(f"| {sign} | `{one.name}` | {measured} | {interval} | {one.limit:g} |")
     lines += [
         "",
-        *(f"- {_md(text)}" for text in (*(one.reason for one in result.criteria), *result.notes)),
+        *(
+            f"- {escape_markdown(text)}"
+            for text in (*(one.reason for one in result.criteria), *result.notes)
+        ),
         "",
         _outcome(result, strict),
     ]
@@ -149,7 +154,7 @@ def _outcome(result: GateResult, strict: bool) -> str:
     return f"{text}."
 
 
-def _md(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Escape text so that Markdown shows it literally, and GitHub neither links nor notifies."""
     escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
     return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)
@@ -165,7 +170,7 @@ def refusal_junit(reason: str) -> str:
 
 def refusal_markdown(reason: str) -> str:
     """The same, for a step summary or a comment."""
-    return f"### {_SIGNS['fail']} {_SUITE}: refused\n\n{_md(reason)}\n"
+    return f"### {_SIGNS['fail']} {_SUITE}: refused\n\n{escape_markdown(reason)}\n"
 
 
 def refusal_annotation(reason: str) -> str:

@@ -15,7 +15,14 @@ from edge_convnext.report.gate.criteria import Criterion, decide_above, decide_b
 from edge_convnext.report.gate.evidence import Evidence
 from edge_convnext.report.measured import BenchmarkReport
 
-__all__ = ["judge_latency_ratio", "judge_size", "judge_speedup", "why_no_baseline_of_speed"]
+__all__ = [
+    "Speedups",
+    "compare_speeds",
+    "judge_latency_ratio",
+    "judge_size",
+    "judge_speedup",
+    "why_no_baseline_of_speed",
+]
 
 _BYTES_PER_MB = 1_000_000
 _FEW = f"has no interval, of fewer than {FEWEST_FOR_MEDIAN} rounds"
@@ -69,13 +76,11 @@ def judge_latency_ratio(
     name = f"latency_ratio_vs_{against}"
     whose = "the baseline's" if against == "baseline" else "the best proven build's"
     _timings(evidence)
-    found = _compare(speed_of(evidence.report), before)
+    found = compare_speeds(speed_of(evidence.report), before)
     if isinstance(found, str):
         reason = f"latency can't be compared with {whose}: {found}."
         return Criterion(name, "inconclusive", None, None, most, reason)
-    # The quotient of two intervals has the true ratio at least as surely as both have theirs.
-    interval = (found.then_ci[0] / found.now_ci[1], found.then_ci[1] / found.now_ci[0])
-    ratio = found.then / found.now
+    ratio, interval = found.latency_ratio, found.latency_ratio_ci
     return Criterion(
         name,
         decide_below(interval, most),
@@ -88,7 +93,7 @@ def judge_latency_ratio(
 
 
 @dataclass(frozen=True)
-class _Speedups:
+class Speedups:
     """Speed-ups over the same float, now and in the baseline, with their intervals."""
 
     against: str
@@ -97,14 +102,33 @@ class _Speedups:
     then: float
     then_ci: tuple[float, float]
 
+    @property
+    def latency_ratio(self) -> float:
+        """Latency now over latency then; above 1 it became slower."""
+        return self.then / self.now
 
-def _compare(now: Speed, then: Speed) -> _Speedups | str:
-    """The speed-ups to compare, or the reason why they can't be."""
+    @property
+    def latency_ratio_ci(self) -> tuple[float, float]:
+        """Quotient of both intervals: it has the true ratio at least as surely as they theirs."""
+        return self.then_ci[0] / self.now_ci[1], self.then_ci[1] / self.now_ci[0]
+
+
+def compare_speeds(
+    now: Speed, then: Speed, names: tuple[str, str] = ("this build", "the baseline")
+) -> Speedups | str:
+    """The speed-ups to compare, or the reason why they can't be.
+
+    Args:
+        now: Speed of the later build.
+        then: Speed of the earlier one.
+        names: Words for the two in a reason, the later one first.
+    """
+    ours_is, theirs_is = names
     if then.fingerprint != now.fingerprint:
-        return "the baseline was timed on another machine"
+        return f"{theirs_is} was timed on another machine"
     batches = now.batch or 1, then.batch or 1
     if batches[0] != batches[1]:
-        return f"this build was timed at batch {batches[0]}, the baseline at batch {batches[1]}"
+        return f"{ours_is} was timed at batch {batches[0]}, {theirs_is} at batch {batches[1]}"
     against = "raw FP32"
     ours, ours_ci = now.speedup_vs_raw_fp32, now.speedup_vs_raw_fp32_ci95
     theirs, theirs_ci = then.speedup_vs_raw_fp32, then.speedup_vs_raw_fp32_ci95
@@ -113,18 +137,18 @@ def _compare(now: Speed, then: Speed) -> _Speedups | str:
         ours, ours_ci = now.speedup_vs_best_float, now.speedup_vs_best_float_ci95
         theirs, theirs_ci = then.speedup_vs_best_float, then.speedup_vs_best_float_ci95
         if ours is not None and theirs is not None and then.best_float != now.best_float:
-            return f"it was raced against {now.best_float}, the baseline against another"
+            return f"{ours_is} was raced against {now.best_float}, {theirs_is} against another"
     if theirs is None or ours is None:
-        which = "the baseline" if theirs is None else "this build"
+        which = theirs_is if theirs is None else ours_is
         return f"{which} was not raced against {against.split(',')[0]}"
-    for who, one in (("this build", now), ("the baseline", then)):
+    for who, one in ((ours_is, now), (theirs_is, then)):
         if busy := _busy(one.other_load_pct, one.throttled_periods):
             return f"{who} {busy}"
     if theirs_ci is None or ours_ci is None:
-        return f"{'the baseline' if theirs_ci is None else 'this build'} {_FEW}"
+        return f"{theirs_is if theirs_ci is None else ours_is} {_FEW}"
     if min(ours, ours_ci[0], theirs_ci[0]) <= 0:
         return "a speed-up of 0 is no measurement"
-    return _Speedups(against, ours, ours_ci, theirs, theirs_ci)
+    return Speedups(against, ours, ours_ci, theirs, theirs_ci)
 
 
 def why_no_baseline_of_speed(evidence: Evidence) -> str | None:

@@ -42,7 +42,9 @@ PLAN_RULES = PlanRules(
         Way("weighted"),
         Way("dense"),
         Way("weighted", "uint8"),
+        Way("weighted_later", "uint8"),
         Way("closed", "uint8"),
+        Way("closed_later", "uint8"),
         Way("dense", "uint8"),
         Way("inner", "mixed"),
         Way("attention", "mixed"),
@@ -56,7 +58,7 @@ PLAN_RULES = PlanRules(
             f"{_LAB}: 6 to 13 dB signed, 64 to 140 unsigned; MobileViT-xxs 81.9 % for 95.2 % "
             "(`graph.remedies`)",
         ),
-        keep_sums_float("adds", "closed", measured=_LAB),
+        keep_sums_float("adds", "closed", "closed_later", measured=_LAB),
         Bar(
             _signs_rectified_maps,
             "unsigned steps are half as wide behind a ReLU, and equally fast",

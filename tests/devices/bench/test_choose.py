@@ -16,6 +16,10 @@ from edge_convnext.measure.timings import BenchmarkResult, TimedRow
 pytest.importorskip("torch", reason="the build extra is not installed")
 
 
+def dropped(pp, agreement_pct=98.0):
+    return SimpleNamespace(top1_drop_pp=pp, agreement_pct=agreement_pct)
+
+
 def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_decided():
     def timed(gpu_ms=(), **latency_ms):
         rows = tuple(
@@ -37,7 +41,7 @@ def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_deci
     assert choice.unmatched is None
     alone = choose([*cpu, gpu[1]], "int8", timed(cpu32=9.0, cpu8=6.0, gpu8=1.0), {}, 1.0)
     assert "INT8 has to beat" in alone.unmatched
-    lost = {"gpu8": SimpleNamespace(top1_drop_pp=3.0), "cpu8": SimpleNamespace(top1_drop_pp=0.5)}
+    lost = {"gpu8": dropped(3.0), "cpu8": dropped(0.5)}
     choice = choose([*cpu, *gpu], "int8", every, lost, 1.0)
     assert (choice.wanted.name, choice.best_float.name) == ("cpu8", "gpu16")
     choice = choose([*cpu, *gpu], "fp32", every, {}, 1.0)
@@ -104,7 +108,7 @@ def timed(batch=1, **ms):
 def test_the_fastest_that_keeps_the_budget_is_wanted(drop, wanted):
     slow = candidate("i8 slow", precision="int8")
     timings = timed(**{"f32": 3.0, "i8": 1.0, "i8 slow": 2.0})
-    lost = {"i8": SimpleNamespace(top1_drop_pp=drop)}
+    lost = {"i8": dropped(drop)}
     found = choose([FLOAT, INT8, slow], "int8", timings, lost, 1.0)
     assert (found.wanted.name, found.best_float) == (wanted, FLOAT)
 
@@ -147,6 +151,15 @@ def test_of_those_as_fast_the_nearest_to_fp32_ships_as_in_a_build(nearness, want
     times = timed(**{"f32": 3.0, "i8": 1.0, "i8 near": 1.02, "i8 slow": 1.06})
     found = choose(TIED, "int8", times, {}, 1.0, Nearness(nearness, in_db=True))
     assert (found.wanted.name, found.as_fast) == (wanted, ())
+
+
+def test_what_answers_fewer_images_as_fp32_never_takes_the_place_of_the_fastest():
+    times = timed(**{"f32": 3.0, "i8": 1.0, "i8 near": 1.02, "i8 slow": 1.5})
+    near = Nearness({"i8": 25.7, "i8 near": 28.4}, in_db=True)
+    found = {"i8": dropped(0.0, 98.0), "i8 near": dropped(0.0, 97.0)}
+    assert choose(TIED, "int8", times, found, 1.0, near).wanted.name == "i8"
+    found["i8 near"] = dropped(0.0, 98.0)
+    assert choose(TIED, "int8", times, found, 1.0, near).wanted.name == "i8 near"
 
 
 def test_a_share_of_images_breaks_ties_and_is_worth_no_latency():

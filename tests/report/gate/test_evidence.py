@@ -7,7 +7,6 @@ from types import SimpleNamespace
 import pytest
 from support.example_report import (
     ACCURACY,
-    example_report,
 )
 from support.gate_builds import make_build, sha
 
@@ -19,7 +18,6 @@ from edge_convnext.report.gate.evidence import (
     Evidence,
     Prediction,
     read_evidence,
-    smallest_batch,
 )
 from edge_convnext.report.manifest import write_manifest
 
@@ -108,7 +106,7 @@ def test_figures_that_the_predictions_do_not_tell_are_refused(tmp_path):
 def save_predictions(build, text):
     path = build / "predictions.csv"
     path.write_text(text)
-    return module._read_predictions(path, "int8")
+    return module.read_predictions(path, "int8")
 
 
 HEADER = "sha256,label,fp32_top1,int8_top1,int8_margin\n"
@@ -139,7 +137,7 @@ def test_predictions_of_another_make_are_refused(build, text, why):
 def test_predictions_that_are_gone_are_told(build):
     path = build / "nothing.csv"
     with pytest.raises(ArtifactError) as caught:
-        module._read_predictions(path, "int8")
+        module.read_predictions(path, "int8")
     assert str(caught.value) == f"{path}: No such file or directory; build again"
 
 
@@ -225,12 +223,6 @@ def test_what_a_reader_might_think_otherwise_is_noted():
         "What boards measured is merged into this report and not judged here (x, y): gate the "
         "report.json of each.",
     )
-
-
-def test_speed_is_of_the_smallest_batch():
-    assert smallest_batch(example_report().benchmark) == 1
-    rows = [SimpleNamespace(batch=8), SimpleNamespace(batch=4)]
-    assert smallest_batch(SimpleNamespace(rows=rows)) == 4
 
 
 def test_a_build_needs_its_manifest_and_a_board_none(build):

@@ -121,7 +121,7 @@ def test_markdown_shows_text_of_others_as_it_is():
     ],
 )  # fmt: skip
 def test_markdown_links_and_notifies_nobody(text, shown):
-    assert outputs._md(text) == shown
+    assert outputs.escape_markdown(text) == shown
 
 
 def test_annotations_are_commands_by_what_was_decided():

@@ -106,7 +106,7 @@ NO_RAW = {"speedup_vs_raw_fp32": None}
         ({}, NO_RAW, "the baseline was not raced against raw FP32"),
         (
             NO_RAW, {**NO_RAW, "best_float": "nhwc"},
-            "it was raced against conv, the baseline against another",
+            "this build was raced against conv, the baseline against another",
         ),
         (
             {**NO_RAW, "speedup_vs_best_float": None}, NO_RAW,

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from support.written_graphs import attending, branched, excited
 
 from edge_convnext.graph.roles import describe
@@ -17,5 +19,14 @@ def test_without_one_signed_maps_are_tried():
 
 def test_transformers_keep_their_sums_in_float():
     left = default_plans(describe(attending()), PLAN_RULES)
-    assert not {"adds", "closed"} & {way.placement for way in left}
+    assert not {"adds", "closed", "closed_later"} & {way.placement for way in left}
     assert {Way("attention"), Way("attention", "mixed"), Way("weighted")} <= set(left)
+
+
+def test_a_start_in_float_is_raced_where_it_is_light():
+    heavy = describe(branched())
+    stem, *rest = heavy.products
+    light = replace(heavy, products=(replace(stem, macs=1), *rest))
+    later = {Way("weighted_later", "uint8"), Way("closed_later", "uint8")}
+    assert not later & set(default_plans(heavy, PLAN_RULES))
+    assert later <= set(default_plans(light, PLAN_RULES))
