@@ -232,7 +232,7 @@ def choose_shown(recipe: Recipe, inputs: Inputs) -> tuple[Recipe, Images, Images
 
     Args:
         recipe: Recipe from `settle_recipe`.
-        inputs: What was read.
+        inputs: Weights and images that were read.
     """
     own = _settle_batch(recipe, inputs)
     return own, *_choose_images(own, inputs, _choose_samples(inputs))

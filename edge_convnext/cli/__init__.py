@@ -55,13 +55,12 @@ from edge_convnext.cli.streams import (
     leave,
     prepare_streams,
 )
-from edge_convnext.core.cache import default_cache_folder
+from edge_convnext.core.cache_folder import default_cache_folder
 from edge_convnext.core.errors import EdgeConvNextError
 from edge_convnext.core.files import NO_ROOM
 from edge_convnext.core.quotas import read_cpu_quota, usable_cores
 from edge_convnext.core.scratch import use_temporary_folder
 from edge_convnext.core.text import printable
-from edge_convnext.core.third_party import hollow_module
 from edge_convnext.core.version import __version__
 
 __all__ = ["app", "main"]
@@ -157,6 +156,8 @@ def main() -> None:
         # A full disk or a read-only folder: the user can mend these, and a traceback does not help.
         _fail(_explain(error), error, verbose)
     except Exception as error:  # a bug: traceback, but not Python's 1, which means a failed gate
+        from edge_convnext.core.third_party import hollow_module
+
         if hollow := hollow_module(error):
             _fail(hollow, error, verbose)
         _print_traceback(error)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json
-from edge_convnext.core.cache import Cache, default_cache_folder
+from edge_convnext.core.cache_folder import default_cache_folder
 
 __all__ = ["cache_app"]
 
@@ -18,6 +18,8 @@ cache_app = typer.Typer(help="The cache of finished stages.", no_args_is_help=Tr
 @cache_app.command("info")
 def cache_info(json: JsonFlag = False, verbose: VerboseFlag = False) -> None:
     """Show where the cache is and what it holds."""
+    from edge_convnext.core.cache import Cache
+
     cache = Cache(default_cache_folder(os.environ))
     usage = cache.usage()
     total = sum(stage.size_bytes for stage in usage)
@@ -46,6 +48,8 @@ def cache_prune(
     verbose: VerboseFlag = False,
 ) -> None:
     """Remove entries that were not used lately, and files that killed runs left."""
+    from edge_convnext.core.cache import Cache
+
     removed, freed = Cache(default_cache_folder(os.environ)).prune(older_than_days)
     if json:
         print_json({"removed": removed, "freed_bytes": freed})

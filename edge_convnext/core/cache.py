@@ -44,7 +44,8 @@ from edge_convnext.core.cache_entries import (
     seal,
     share,
 )
-from edge_convnext.core.errors import ArtifactError, shorten
+from edge_convnext.core.cache_folder import default_cache_folder
+from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.locks import FolderLock, hold_lock
 from edge_convnext.core.marks import is_marked, make_marked, mark, remove_marked
 
@@ -62,27 +63,6 @@ class CacheUsage:
     stage: str
     entries: int
     size_bytes: int
-
-
-def default_cache_folder(environment: Mapping[str, str]) -> Path:
-    """`$EDGE_CONVNEXT_CACHE`, or the platform's user cache folder.
-
-    Raises:
-        ArtifactError: This user has no home.
-    """
-    chosen = environment.get("EDGE_CONVNEXT_CACHE")
-    try:
-        if chosen:
-            return Path(chosen).expanduser()
-        import platformdirs
-
-        return Path(platformdirs.user_cache_dir("edge-convnext", appauthor=False))
-    except (RuntimeError, KeyError) as error:  # in a container the user's number may have no name
-        where = f"{shorten(chosen)} begins with" if chosen else "the cache goes below"
-        raise ArtifactError(
-            f"{where} a home folder, and there is none: set EDGE_CONVNEXT_CACHE to a folder by "
-            "its full path"
-        ) from error
 
 
 def stage_key(stage: str, **fields: Any) -> str:

@@ -8,7 +8,7 @@ from support.cached import write_answer
 
 from edge_convnext.core import cache as cache_module
 from edge_convnext.core import marks
-from edge_convnext.core.cache import Cache, default_cache_folder, stage_key
+from edge_convnext.core.cache import Cache, stage_key
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.marks import make_marked
@@ -242,11 +242,6 @@ def test_a_folder_that_cannot_be_a_cache_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match="EDGE_CONVNEXT_CACHE"):
         Cache(tmp_path / "file").run("export", "k", write_answer)
-
-
-def test_the_environment_names_the_folder(tmp_path):
-    assert default_cache_folder({"EDGE_CONVNEXT_CACHE": str(tmp_path)}) == tmp_path
-    assert default_cache_folder({}).name == "edge-convnext"
 
 
 def test_what_a_run_made_ahead_counts_as_made_once(tmp_path):
