@@ -40,7 +40,7 @@ def card(
         ),
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="With --push, make a new repository public.")
+        bool, typer.Option("--public", help="Make the repository public if --push makes a new one.")
     ] = False,
     verbose: VerboseFlag = False,
 ) -> None:

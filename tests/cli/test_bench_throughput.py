@@ -59,4 +59,4 @@ def test_neither_a_profile_nor_a_bundle_has_a_throughput(call, models):
     assert "leave out --mode throughput" in err
     code, _, err = call("bench", "a.ecb", "--mode", "throughput")
     assert code == 3
-    assert "without --profile, --hint and --mode" in err
+    assert "without --profile, --hint, --mode and --export-times" in err
