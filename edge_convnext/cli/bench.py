@@ -151,8 +151,8 @@ def _refuse_beside_bundle(
     other = race.profile or race.hint != "f32" or served.asked or times.export_times
     if len(models) != 1 or other:
         raise RecipeError(
-            f"a bundle is measured alone: pass one {SUFFIX}, without --profile, --hint and --mode, "
-            "nor --export-times"
+            f"a bundle is measured alone: pass one {SUFFIX}, without --profile, --hint, --mode and "
+            "--export-times"
         )
 
 

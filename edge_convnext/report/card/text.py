@@ -19,7 +19,7 @@ from edge_convnext.report.card.stated import (
     split_words,
 )
 from edge_convnext.report.contract import Report
-from edge_convnext.report.gate.outputs import escape_markdown
+from edge_convnext.report.markdown_text import escape_markdown
 from edge_convnext.report.measured import AccuracyReport, PrecisionAccuracy
 from edge_convnext.report.summary import headings, summary_rows, verdict_line
 

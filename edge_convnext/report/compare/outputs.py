@@ -12,7 +12,7 @@ from edge_convnext.report.compare.compare import Comparison, PairComparison
 from edge_convnext.report.compare.findings import OUTCOMES
 from edge_convnext.report.compare.sections import Section, comparison_sections
 from edge_convnext.report.compare.sides import Side
-from edge_convnext.report.gate.outputs import escape_markdown
+from edge_convnext.report.markdown_text import escape_markdown
 from edge_convnext.report.page import render_page
 
 __all__ = ["to_html", "to_json", "to_markdown"]
