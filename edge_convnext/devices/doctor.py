@@ -48,6 +48,7 @@ __all__ = [
 
 _EXTRAS: dict[str | None, tuple[str, ...]] = {
     None: (
+        "jinja2",
         "numpy",
         "onnx",
         "onnxruntime",

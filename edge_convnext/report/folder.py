@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -19,7 +19,14 @@ from edge_convnext.core.swap import (
     swap,
     written_beside,
 )
-from edge_convnext.report.manifest import MANIFEST, check_unchanged, read_manifest, write_manifest
+from edge_convnext.report.manifest import (
+    MANIFEST,
+    PAGE,
+    TABLES,
+    check_unchanged,
+    read_manifest,
+    write_manifest,
+)
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
@@ -32,14 +39,13 @@ __all__ = [
     "files_in",
     "find_old_files",
     "gpu_graph_name",
+    "is_own_page",
+    "renew_page",
     "write_report",
     "write_reports",
 ]
 
 REPORT = "report.json"
-
-
-_TABLES = "report.md"
 
 
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
@@ -54,10 +60,12 @@ _OURS = (
     *(f"{model}{TFLITE_SUFFIX}" for model in _MODELS),
     "calibration.csv",
     "predictions.csv",
-    _TABLES,
+    TABLES,
+    PAGE,
     REPORT,
     MANIFEST,
 )
+_HEAD_BYTES = 512  # of a page, in which it says who made it
 
 
 _ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\.json)?")
@@ -76,20 +84,31 @@ def check_writable(folder: Path) -> None:
         ArtifactError: The folder is a file, has files of the same names that no build wrote,
             or its nearest existing parent can't be written.
     """
+    from edge_convnext.report.html.page import require_renderer
+
     require_writable(folder)
     find_old_files(folder)
+    require_renderer()
 
 
-def write_reports(report: Report, folder: Path) -> None:
-    """Write `report.md` and `report.json`; the caller writes the manifest."""
+def write_reports(report: Report, new: Path, folder: Path) -> None:
+    """Write `report.md`, `report.html` and `report.json`; the caller writes the manifest.
+
+    Args:
+        report: Report of a build or of a board.
+        new: Folder to write into.
+        folder: Folder with the predictions, which the page shows.
+    """
+    from edge_convnext.report.html.page import Subject, to_html
     from edge_convnext.report.markdown import to_markdown
 
-    write_text_atomic(folder / _TABLES, to_markdown(report))
-    report.write(folder / REPORT)
+    write_text_atomic(new / TABLES, to_markdown(report))
+    write_text_atomic(new / PAGE, to_html([Subject.of(report, folder)]))
+    report.write(new / REPORT)
 
 
 def write_report(report: Report, folder: Path, known: Mapping[str, str] | None = None) -> None:
-    """Write both forms of a build's report, and the manifest that has their hashes.
+    """Write all forms of a build's report, and the manifest that has their hashes.
 
     Args:
         report: Report of the build.
@@ -100,8 +119,9 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
         ArtifactError: There is no room on the disk; the older report is as it was.
     """
     with written_beside(folder) as new:
-        write_reports(report, new)
-        files = [path for path in files_in(folder) if path.name not in (REPORT, _TABLES)]
+        write_reports(report, new, folder)
+        ours = (REPORT, TABLES, PAGE)
+        files = [path for path in files_in(folder) if path.name not in ours]
         if (
             known is not None
         ):  # a file that no build wrote is not recorded as the build's, though it has such a name
@@ -121,11 +141,12 @@ def check_addable(folder: Path, report: Report) -> dict[str, str]:
         SHA-256 by name, of all files that an addition does not change.
 
     Raises:
-        ArtifactError: A file is missing or was changed since.
+        ArtifactError: A file is missing or was changed since, or a page there is nobody's of ours.
     """
+    _require_own_page(folder)
     outputs = {file.path: file.sha256 for file in report.outputs}
-    # The tables are made from the report anew, so an edited table does not stay.
-    found = check_unchanged(folder, outputs, (_TABLES,))
+    # Tables and page are made from the report anew, so an edited one does not stay.
+    found = check_unchanged(folder, outputs, (TABLES, PAGE))
     return {name: sha256 for name, sha256 in found.items() if name != REPORT}
 
 
@@ -147,6 +168,35 @@ def amend_report(report: Report, folder: Path, before: Report) -> None:
                 f"{folder / REPORT}: another command has written it meanwhile; run this one again"
             )
         write_report(report, folder, check_addable(folder, before))
+
+
+def renew_page(folder: Path, make: Callable[[Report], str]) -> Path:
+    """Write the page of a finished build or bench anew; of the other files nothing changes.
+
+    Args:
+        folder: Folder with a report.
+        make: Function that makes the page of the report that is there.
+
+    Returns:
+        The page.
+
+    Raises:
+        ArtifactError: There is no report or no manifest, a file was changed since, or a page there
+            is nobody's of ours. Nothing is written then.
+    """
+    from edge_convnext.report.contract import Report
+
+    with hold_lock(folder.resolve()):
+        report = Report.read(folder / REPORT)
+        read_manifest(folder)
+        _require_own_page(folder)
+        outputs = {file.path: file.sha256 for file in report.outputs}
+        known = check_unchanged(folder, outputs, (PAGE,))
+        with written_beside(folder) as new:
+            write_text_atomic(new / PAGE, make(report))
+            write_manifest(folder, [folder / name for name in known], known, new)
+            swap(new, folder, (), MANIFEST)
+    return folder / PAGE
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -190,8 +240,37 @@ def _answered_for(folder: Path) -> set[str]:
     with suppress(ArtifactError):
         report = Report.read(folder / REPORT)
         if report.board is None:
-            names |= {REPORT, _TABLES, MANIFEST} | {file.path for file in report.outputs}
+            names |= {REPORT, TABLES, MANIFEST} | {file.path for file in report.outputs}
+            names |= {PAGE} if is_own_page(folder / PAGE) else set()
     return names
+
+
+def is_own_page(path: Path) -> bool:
+    """Whether a page says at its beginning that this package made it."""
+    from edge_convnext.report.html.page import MARK
+
+    try:
+        with path.open("rb") as file:
+            return MARK.encode() in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def _require_own_page(folder: Path) -> None:
+    """Refuse to replace a page that a user put beside an older build's report.
+
+    Raises:
+        ArtifactError: There is such a page.
+    """
+    page = folder / PAGE
+    if not os.path.lexists(page) or is_own_page(page):
+        return
+    with suppress(ArtifactError):
+        if PAGE in read_manifest(folder):
+            return
+    raise ArtifactError(
+        f"{page}: would be overwritten, and no build in {folder} says that it wrote it; move it"
+    )
 
 
 def gpu_graph_name(path: Path) -> str:

@@ -20,7 +20,9 @@ def test_the_report_names_the_files_that_lie_beside_it(tmp_path, model):
     written = publish(Beside({"model.int8.onnx": model}), example_report(), folder)
     assert [file.path for file in written.outputs] == ["model.int8.onnx"]
     assert Report.read(folder / "report.json") == written
-    assert set(read_manifest(folder)) == {"model.int8.onnx", "report.json", "report.md"}
+    assert set(read_manifest(folder)) == {
+        "model.int8.onnx", "report.json", "report.md", "report.html",
+    }  # fmt: skip
 
 
 def test_an_older_build_goes_as_a_whole_and_what_is_the_users_stays(tmp_path, model):
@@ -30,7 +32,9 @@ def test_an_older_build_goes_as_a_whole_and_what_is_the_users_stays(tmp_path, mo
     (folder / "notes.txt").write_text("mine")
     publish(Beside({"model.fp32.onnx": model}), example_report(), folder)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == {"model.fp32.onnx", "report.json", "report.md", "manifest.json", "notes.txt"}
+    assert files == {
+        "model.fp32.onnx", "report.json", "report.md", "report.html", "manifest.json", "notes.txt",
+    }  # fmt: skip
 
 
 def test_a_file_of_our_names_that_is_the_users_is_never_replaced(tmp_path, model):

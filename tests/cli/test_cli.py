@@ -200,9 +200,9 @@ def test_what_is_wrong_with_a_word_is_told_without_words_of_pydantic(call, line,
 def test_every_command_is_registered_once_and_in_order():
     names = [command.name for command in app.registered_commands]
     assert names == [
-        "build", "check", "tune", "train", "eval", "bench", "bundle", "merge", "predict",
-        "sensitivity", "recover", "engine", "deploy", "gate", "verify", "inspect", "models",
-        "recipes", "targets", "doctor",
+        "build", "check", "tune", "train", "eval", "bench", "bundle", "merge", "report",
+        "predict", "sensitivity", "recover", "engine", "deploy", "gate", "verify", "inspect",
+        "models", "recipes", "targets", "doctor",
     ]  # fmt: skip
     assert [group.name for group in app.registered_groups] == ["cache"]
 

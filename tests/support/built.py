@@ -16,6 +16,7 @@ def check_report(report, folder):
         *(file.path for file in report.outputs),
         "report.json",
         "report.md",
+        "report.html",
         "manifest.json",
     }
     for file in (*report.outputs, *artifacts_of(report)):
