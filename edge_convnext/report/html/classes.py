@@ -36,7 +36,7 @@ def classes_section(
         report: Report of a build or a board.
         changes: Images whose answer changed; None where no predictions lie beside the report.
         images: Pictures as data: URIs, by SHA-256 of the image.
-        limits: How much is shown.
+        limits: Largest amounts to show.
     """
     accuracy = report.accuracy
     if accuracy is None:

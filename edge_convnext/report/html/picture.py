@@ -7,11 +7,13 @@ letters keep their size. Positions from top to bottom are pixels.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from edge_convnext.core.errors import shorten
 from edge_convnext.report.html.parts import Anchor, Shape
+from edge_convnext.report.summary import plain
 
 __all__ = [
     "ROW",
@@ -31,8 +33,8 @@ __all__ = [
 _LEFT, _RIGHT = 4.0, 96.0  # per cent
 _FEWEST_TICKS = 3
 ROW = 40.0  # pixels of a bar with its label above it
-_LINE = 44  # characters that fit above a bar on a telephone, name and value together
-_SHORTEST = 12  # characters of a name
+_LINE = 282  # pixels between the borders of a picture on the narrowest screen, less a gap
+_LEAST = 60  # pixels of a name
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,24 @@ def upright(x: float, top: float, bottom: float, css: str, text: str = "") -> Sh
 
 def fitting(name: str, beside: str) -> str:
     """A name, cut so that it fits on a telephone's line with another text."""
-    return shorten(name, max(_SHORTEST, _LINE - len(beside)))
+    name, room = plain(name), max(_LEAST, _LINE - sum(map(_pixels, beside)))
+    if sum(map(_pixels, name)) <= room:
+        return name
+    room -= _pixels("…")
+    for place, character in enumerate(name):
+        room -= _pixels(character)
+        if room < 0:
+            return f"{name[:place]}…"
+    return name
+
+
+def _pixels(character: str) -> float:
+    """About the width of a letter of 12 px, in a wide typeface."""
+    if unicodedata.east_asian_width(character) in "WF":
+        return 12.5
+    if character in " .,:;'|ijlI!()[]ftr/":
+        return 5.0
+    return 11.9 if character in "mwMW@%…—" else 9.6 if character.isupper() else 7.8
 
 
 def interval(

@@ -63,8 +63,11 @@ def test_a_bar_has_its_name_its_value_and_its_interval():
 
 def test_a_long_name_leaves_room_for_the_value_beside_it():
     shown = fitting("a_name_" * 20, "+2.00 pp of 1,000")
-    assert len(shown) + len("+2.00 pp of 1,000") <= 48
+    assert 10 < len(shown) + len("+2.00 pp of 1,000") <= 40
+    assert shown.endswith("…")
     assert fitting("short", "x") == "short"
+    assert len(fitting("W" * 50, "1.00 ms")) < len(fitting("i" * 60, "1.00 ms"))
+    assert len(fitting("漢" * 50, "1.00 ms")) < 20  # twice as wide as a Latin letter
 
 
 def test_an_interval_has_two_ends_and_the_estimate_between():
