@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json, show_page
+from edge_convnext.cli.console import JsonFlag, VerboseFlag, print_json, progress, show_page
 from edge_convnext.core.text import printable
 
 __all__ = ["report"]
@@ -26,6 +26,25 @@ def report(
         Path | None,
         typer.Option("--out", "-o", metavar="DIR", help="Folder for one page of several reports."),
     ] = None,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public", help="Leave out paths, hosts and names of images; needs --html or --out."
+        ),
+    ] = False,
+    with_images: Annotated[
+        bool,
+        typer.Option(
+            "--with-images", help="Show up to 40 images whose answer changed, as thumbnails."
+        ),
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Folder or CSV with these images. Default: where the report says they were.",
+        ),
+    ] = None,
     show: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
     json: JsonFlag = False,
     verbose: VerboseFlag = False,
@@ -35,12 +54,15 @@ def report(
     The folder's manifest has the new page; of its other files nothing changes. The page needs no
     other file and loads nothing.
     """
-    from edge_convnext.build.pages import write_page
+    from edge_convnext.build.pages import Shown, write_page
     from edge_convnext.core.errors import RecipeError
 
     if html is not None and out is not None:
         raise RecipeError("--html and --out both name the page: pass one of them")
-    page = write_page(reports, html, out)
+    if data is not None and not with_images:
+        raise RecipeError("--data names the images of --with-images: pass both")
+    with progress(json) as track:
+        page = write_page(reports, html, out, Shown(public, with_images, data, track))
     if json:
         print_json({"page": str(page)})
     else:

@@ -1,9 +1,10 @@
 import pytest
-from support.gate_builds import make_build
+from support.builds import write_images
+from support.gate_builds import make_build, write_build
 from support.html_pages import check_page
 
-from edge_convnext.build.pages import as_it_is, write_page
-from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.build.pages import Shown, write_page
+from edge_convnext.core.errors import ArtifactError, DataError, RecipeError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.report.contract import Report
 from edge_convnext.report.manifest import verify_build
@@ -70,5 +71,38 @@ def test_what_is_no_report_is_refused_and_nothing_is_written(tmp_path):
 
 
 def test_a_report_is_shown_with_the_predictions_beside_it(build):
-    subject = as_it_is(Report.read(build / "report.json"), build)
-    assert len(subject.changes) == 2
+    report = Report.read(build / "report.json")
+    subject = Shown().of(report, build)
+    assert (subject.report, len(subject.changes), subject.images) == (report, 2, {})
+
+
+def test_a_page_for_everybody_goes_elsewhere_and_has_no_paths(build, tmp_path):
+    with pytest.raises(RecipeError, match="pass --html FILE"):
+        write_page([build], None, None, Shown(public=True))
+    path = write_page([build], tmp_path / "public.html", None, Shown(public=True))
+    text = check_page(path.read_text(encoding="utf-8")).text
+    assert "potato_split.csv" not in text
+    assert "potato.pth" not in text
+    assert "[path]" in text
+
+
+def test_images_that_flipped_are_found_in_the_data(tmp_path):
+    write_images(tmp_path / "images", {"cat": 50, "dog": 4})
+    paths = sorted((tmp_path / "images").rglob("*.png"))
+    flipped = [sha256_file(path) for path in paths]
+    rows = [[digest, "cat", "cat", "1", "dog", "1"] for digest in flipped]
+    (tmp_path / "build").mkdir()
+    build = write_build(tmp_path / "build", rows).parent
+    report = Report.read(build / "report.json")
+    shown = Shown(images=True, data=tmp_path / "images")
+    assert len(shown.of(report, build).images) == 40
+    path = write_page([build], tmp_path / "a.html", None, shown)
+    page = check_page(path.read_text(encoding="utf-8"))
+    assert len(page.sources) == 40
+    assert str(tmp_path) not in page.text.replace(report.folder, "")
+    with pytest.raises(DataError, match="--data"):
+        write_page([build], tmp_path / "b.html", None, Shown(images=True))
+    with pytest.raises(DataError, match="leave out --with-images"):
+        Shown(images=True, data=tmp_path / "gone").of(report, build)
+    none = make_build(tmp_path / "none", n=4).parent
+    assert Shown(images=True).of(Report.read(none / "report.json"), none).images == {}

@@ -41,6 +41,19 @@ def test_a_page_of_several_and_one_by_name(call, build, tmp_path):
     assert (code, "pass -o DIR" in err) == (3, True)
 
 
+def test_a_page_for_everybody_and_one_with_images(call, build, tmp_path):
+    page = tmp_path / "public.html"
+    assert call("report", build, "--public", "--html", page)[0] == 0
+    assert "potato.pth" not in page.read_text(encoding="utf-8")
+    code, _, err = call("report", build, "--public")
+    assert (code, "pass --html FILE" in err) == (3, True)
+    code, _, err = call("report", build, "--data", tmp_path)
+    assert (code, "pass both" in err) == (3, True)
+    flipped = make_build(tmp_path / "flipped", n=20, lost=1).parent
+    code, _, err = call("report", flipped, "--with-images")
+    assert (code, err.count("\n"), "--data" in err) == (3, 1, True)
+
+
 def test_open_shows_the_page_and_says_where_it_is_without_a_browser(call, build, monkeypatch):
     shown = []
     monkeypatch.setattr(webbrowser, "open", lambda uri: shown.append(uri) or len(shown) == 1)

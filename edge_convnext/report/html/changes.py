@@ -87,7 +87,9 @@ def changes_blocks(
             (images[one.sha256], f"{one.label}: {one.before} became {one.after}", one.kind)
             for one in shown
         )
-        blocks.append(Thumbnails("Images whose answer changed", captions))
+        blocks.append(
+            Thumbnails(f"{len(shown)} of {len(changes):,} images whose answer changed", captions)
+        )
     else:
         told = "The images are shown with: edge-convnext report DIR --with-images --data DATA"
         blocks.append(Bullets((told,), title="Where are the images?"))

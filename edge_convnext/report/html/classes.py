@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["classes_section"]
 
-_DRAWN = 12
+_DRAWN, _GAINED = 12, 4
 _SOURCE = "report.json: accuracy; predictions.csv"
 
 
@@ -83,8 +83,7 @@ def _per_class(report: Report, accuracy: AccuracyReport, limits: Limits) -> list
 
 
 def _picture(judged: Sequence[ClassDrop], budget: float) -> Picture:
-    worst = sorted(judged, key=lambda one: -one.drop_pp)
-    drawn = worst if len(worst) <= _DRAWN else [*worst[: _DRAWN - 4], *worst[-4:]]
+    drawn = _drawn(judged)
     scale = make_scale([0.0, budget, *(end for one in drawn for end in one.interval_pp)])
     rows = [
         Bar(
@@ -99,17 +98,28 @@ def _picture(judged: Sequence[ClassDrop], budget: float) -> Picture:
     bottom = len(rows) * ROW
     x = scale.at(budget)
     shapes = [*bars(rows, scale), upright(x, 0, bottom, "limit", f"budget {show_pp(budget)} pp")]
-    few = f"the {_DRAWN - 4} that lose most and the 4 that gain most of {len(judged):,}"
+    few = f": {len(drawn)} of {len(judged):,}, those that changed most"
     said = "; ".join(f"{row.name}: {row.shown}" for row in rows)
     return Picture(
         anchor="classes",
-        title=f"Top-1 drop by class, pp{'' if len(drawn) == len(judged) else f': {few}'}",
+        title=f"Top-1 drop by class, pp{'' if len(drawn) == len(judged) else few}",
         description=said,
         height=bottom + 35,
         shapes=(*axis(scale, bottom, 0, "drop of top-1, pp; right of 0 is lost"), *shapes),
         legend=(("bad", "surely past the budget"), ("plain", "loses"), ("good", "loses nothing"),
                 ("limit", "the accuracy budget")),
     )  # fmt: skip
+
+
+def _drawn(judged: Sequence[ClassDrop]) -> list[ClassDrop]:
+    """Of many classes those that lose most, and a few that gain most; the largest loss first."""
+    ordered = sorted(judged, key=lambda one: -one.drop_pp)
+    if len(ordered) <= _DRAWN:
+        return ordered
+    gained = [one for one in ordered if one.drop_pp < 0][-_GAINED:]
+    rest = [one for one in ordered if one not in gained]
+    lost = [one for one in rest if one.drop_pp > 0]
+    return [*(lost or rest)[: _DRAWN - len(gained)], *gained]
 
 
 def _table(

@@ -15,6 +15,7 @@ from edge_convnext.report.html.picture import (
     label,
     level,
     make_scale,
+    tick,
     upright,
 )
 from edge_convnext.report.html.verdict import max_drop_pp
@@ -98,7 +99,7 @@ def _picture(report: Report, found: list[Point]) -> Picture:
     shapes = [*axis(across, _BOTTOM, _TOP, f"latency at batch {found[0].row.batch}, ms")]
     for value in upward.ticks():
         y = _height(upward, value)
-        shapes += [level(y, "grid"), label(f"{value:.3g} pp", 0.5, y - 3, "tick")]
+        shapes += [level(y, "grid"), label(f"{tick(value)} pp", 0.5, y - 3, "tick")]
     shapes += [
         level(line, "limit"),
         label(f"budget {show_pp(budget)} pp", 96.0, line - 5, "limit-text", "end"),

@@ -27,6 +27,7 @@ __all__ = [
     "label",
     "level",
     "make_scale",
+    "tick",
     "upright",
 ]
 
@@ -83,7 +84,7 @@ def make_scale(values: Iterable[float], *, zero: bool = False, log: bool = False
     """A scale over some values, a little wider.
 
     Args:
-        values: What has to be on it; values that are not finite are passed over.
+        values: Values that have to be on it; values that are not finite are passed over.
         zero: True if 0 has to be on it.
         log: True if factors are to be seen rather than differences; used where all are positive.
     """
@@ -103,9 +104,14 @@ def axis(scale: Scale, y: float, top: float, unit: str) -> list[Shape]:
     for value in scale.ticks():
         x = scale.at(value)
         shapes.append(Shape("line", "grid", x, top, x, y))
-        shapes.append(label(f"{value:.3g}", x, y + 14, "tick", _anchor(x)))
+        shapes.append(label(tick(value), x, y + 14, "tick", _anchor(x)))
     shapes.append(label(unit, 100.0, y + 29, "tick", "end"))
     return shapes
+
+
+def tick(value: float) -> str:
+    """A value at an axis: at most three digits that say something, large ones as people write."""
+    return f"{value:,.0f}" if 100 <= abs(value) < 1e7 else f"{value:.3g}"
 
 
 def label(text: str, x: float, y: float, css: str = "label", anchor: Anchor = "start") -> Shape:
@@ -129,16 +135,20 @@ def upright(x: float, top: float, bottom: float, css: str, text: str = "") -> Sh
 
 
 def fitting(name: str, beside: str) -> str:
-    """A name, cut so that it fits on a telephone's line with another text."""
+    """A name, its middle left out so that it fits on a telephone's line with another text."""
     name, room = plain(name), max(_LEAST, _LINE - sum(map(_pixels, beside)))
     if sum(map(_pixels, name)) <= room:
         return name
-    room -= _pixels("…")
-    for place, character in enumerate(name):
+    half = (room - _pixels("…")) / 2
+    return f"{_begin(name, half)}…{_begin(name[::-1], half)[::-1]}"
+
+
+def _begin(text: str, room: float) -> str:
+    for place, character in enumerate(text):
         room -= _pixels(character)
         if room < 0:
-            return f"{name[:place]}…"
-    return name
+            return text[:place]
+    return text
 
 
 def _pixels(character: str) -> float:

@@ -24,6 +24,7 @@ from edge_convnext.report.html.picture import (
     label,
     level,
     make_scale,
+    tick,
     upright,
 )
 from edge_convnext.report.in_runtime import mark_refused
@@ -69,6 +70,7 @@ def speed_section(report: Report, limits: Limits) -> Section:
     blocks: list[Block] = [
         Words(_TIMED),
         *_disturbed(benchmark),
+        _fastest(report, rows, limits),
         Figure(_spread(rows[:_DRAWN], benchmark, batch, len(rows)), _table(report, limits)),
         *_curves(benchmark, batch, limits),
         *(Words(one) for one in timed_once_note(benchmark)),
@@ -86,6 +88,27 @@ def _disturbed(benchmark: BenchmarkReport) -> list[Block]:
     if load is None:
         return [Words(f"What other programs took of the CPU meanwhile: {NOT_RECORDED}.", "missing")]
     return [Words(f"Other programs took {load:.0f} % of the CPU during the timings: quiet.")]
+
+
+def _fastest(report: Report, rows: Sequence[BenchmarkRow], limits: Limits) -> Table:
+    """The fastest candidate of each precision in each runtime."""
+    best: dict[tuple[str, str], BenchmarkRow] = {}
+    for row in rows:  # the fastest first
+        best.setdefault((row.runtime, row.precision), row)
+    headings = ("runtime", "precision", "artifact", "p50 ms", "p90 ms", "file MB")
+    cells = (
+        (
+            row.runtime,
+            row.precision,
+            mark_refused(report, row.artifact),
+            number(row.latency_ms_p50, 2),
+            number(row.latency_ms_p90, 2),
+            number(row.size_bytes / 1e6, 1),
+        )
+        for row in best.values()
+    )
+    title = f"The fastest in each runtime, at batch {rows[0].batch}"
+    return make_table(title, headings, cells, limits, folded=False)
 
 
 def _spread(
@@ -197,7 +220,7 @@ def _curves(benchmark: BenchmarkReport, batch: int, limits: Limits) -> list[Bloc
     shapes = axis(across, _SPAN, 20, "batch size")
     for value in upward.ticks():
         shapes += [level(_up(upward, value), "grid"),
-                   label(f"{value:.3g} img/s", 0.5, _up(upward, value) - 3, "tick")]  # fmt: skip
+                   label(f"{tick(value)} img/s", 0.5, _up(upward, value) - 3, "tick")]  # fmt: skip
     for place, (name, line) in enumerate(lines):
         shapes += _curve(name, line, f"curve{place}", across, upward)
     said = "; ".join(

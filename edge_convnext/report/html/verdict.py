@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["max_drop_pp", "verdict_section"]
 
+_NAMED = 3  # of classes
 _DEFAULT_DROP_PP = 1.0  # of recipes from before the field
 
 
@@ -52,6 +53,7 @@ def verdict_section(report: Report, limits: Limits) -> Section:
         *_pictures(report, limits),
         Bullets(tuple(_distance(report)), heading="How far it is from flipping"),
         compared,
+        *_next(report),
         Words(f"{footnote(report)}."),
         Words(f"{title(report)}."),
     ]
@@ -130,6 +132,31 @@ def _distance(report: Report) -> list[str]:
     if verdict.speed_skewed:
         found.append(f"Speed: time it again on a quiet machine; {verdict.speed_skewed}.")
     return found or ["Nothing was measured that a verdict could rest on."]
+
+
+def _next(report: Report) -> Iterator[Bullets]:
+    """What to do now, as far as the report tells."""
+    verdict = report.verdict
+    advice = []
+    if verdict.speed_skewed:
+        advice.append("Time it again on a quiet machine, such as with --wait-quiet 5.")
+    if verdict.images_to_show:
+        advice.append(f"Evaluate on more images: about {verdict.images_to_show:,} in all.")
+    if verdict.rounds_to_show:
+        advice.append(f"Time more rounds: --rounds {verdict.rounds_to_show}.")
+    if verdict.classes_past:
+        named = ", ".join(verdict.classes_past[:_NAMED])
+        more = len(verdict.classes_past) - _NAMED
+        advice.append(f"Look at what is lost in {named}{f' and {more} more' if more > 0 else ''}.")
+    if report.benchmark is None or report.accuracy is None:
+        advice.append("Measure what is missing: the reasons above say what that needs.")
+    if verdict.ship != "undecided" and not advice:
+        advice.append(
+            "Use it (edge-convnext deploy), and keep it as what later builds are compared with "
+            "(edge-convnext gate DIR --save-baseline FILE)."
+        )
+    if advice:
+        yield Bullets(tuple(advice), heading="What to do next")
 
 
 def _budget(accuracy: AccuracyReport | None, budget: float) -> Iterator[str]:

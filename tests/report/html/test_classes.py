@@ -36,7 +36,9 @@ def test_of_many_classes_the_worst_and_the_best_are_drawn_and_all_are_listed():
     many = {f"class{place:02}": (place % 20, 0) for place in range(40)}
     found = figure(section(with_counts(**many)))
     assert len([one for one in found.picture.shapes if one.kind == "box"]) == 12
-    assert "of 40" in found.picture.title
+    assert "12 of 40, those that changed most" in found.picture.title
+    shown = found.picture.description.split("; ")
+    assert not [one for one in shown if "+0.00" in one]
     assert len(found.table.rows) == 40
 
 

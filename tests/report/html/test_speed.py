@@ -47,6 +47,16 @@ def test_a_busy_machine_is_a_warning_and_a_quiet_one_is_told():
     assert "Other programs took 1 % of the CPU during the timings: quiet." in texts(quiet)
 
 
+def test_the_fastest_of_each_runtime_and_precision_is_named():
+    (table,) = [one for one in section().blocks if one.kind == "table" and not one.folded]
+    assert [cells[:3] for cells in table.rows] == [
+        ("openvino", "int8", OV_INT8["artifact"]),
+        ("openvino", "fp32", "fp32 conv openvino bf16"),
+        ("onnxruntime", "int8", "int8 linear onnxruntime"),
+        ("onnxruntime", "fp32", RAW["artifact"]),
+    ]
+
+
 def test_rounds_are_dots_and_percentiles_lines():
     rows = [{**row(OV_INT8, 1, 2.5, 1), "round_latency_ms_p50": [2.4, 2.6]}, row(RAW, 1, 50.0, 1)]
     found = section(benchmark={**BENCHMARK, "rows": rows, "best_float": None})
@@ -63,7 +73,7 @@ def test_the_state_of_a_board_is_a_table():
         state_before={"gpu_temp": 49.5}, state_after={"gpu_temp": 61.0},
     )  # fmt: skip
     found = section(board=board)
-    (table,) = [one for one in found.blocks if one.kind == "table"]
+    (table,) = [one for one in found.blocks if one.kind == "table" and one.folded]
     assert table.rows == (("gpu temp", "49.5", "61.0"),)
 
 

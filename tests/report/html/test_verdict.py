@@ -16,7 +16,8 @@ def sentences(found):
 
 
 def distance(**changes):
-    (block,) = [one for one in section(**changes).blocks if getattr(one, "heading", "")]
+    blocks = section(**changes).blocks
+    (block,) = [one for one in blocks if getattr(one, "heading", "").startswith("How far")]
     return block.lines
 
 
@@ -81,3 +82,25 @@ def test_notes_and_a_banner_are_there():
 )  # fmt: skip
 def test_the_budget_is_the_recipes(stated, budget):
     assert max_drop_pp(example_report(recipe=stated)) == budget
+
+
+@pytest.mark.parametrize(
+    ("verdict", "advice"),
+    [
+        ({"ship": "int8", "confidence": "shown"}, "Use it"),
+        ({"ship": "int8", "confidence": "likely", "images_to_show": 730}, "about 730 in all"),
+        ({"ship": "int8", "confidence": "likely", "rounds_to_show": 90}, "--rounds 90"),
+        ({"ship": "fp32", "confidence": "likely", "speed_skewed": "busy"}, "--wait-quiet 5"),
+        ({"ship": "int8", "classes_past": ["a", "b", "c", "d"]}, "lost in a, b, c and 1 more"),
+    ],
+)
+def test_it_says_what_to_do_next(verdict, advice):
+    blocks = section(verdict={"passed": True, "reasons": [], **verdict}).blocks
+    (block,) = [one for one in blocks if getattr(one, "heading", "") == "What to do next"]
+    assert advice in block.lines[0]
+
+
+def test_what_was_not_measured_is_to_be_measured_next():
+    blocks = section(**without_measurements("evaluate")).blocks
+    (block,) = [one for one in blocks if getattr(one, "heading", "") == "What to do next"]
+    assert block.lines == ("Measure what is missing: the reasons above say what that needs.",)
