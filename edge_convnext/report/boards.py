@@ -74,7 +74,7 @@ def _shipped(run: BoardRun) -> BenchmarkRow | None:
     benchmark = run.benchmark
     if benchmark is None or run.verdict.ship == "undecided":
         return None
-    batch = min(row.batch for row in benchmark.rows)
+    batch = min((row.batch for row in benchmark.rows), default=1)
     names = (benchmark.chosen, benchmark.best_float)
     rows = (benchmark.row(name, batch) for name in names)
     return next((row for row in rows if row and row.precision == run.verdict.ship), None)

@@ -33,7 +33,7 @@ def test_starting_imports_nothing_heavy(line, tmp_path):
 
 
 def test_help_imports_no_arrays_images_or_schemas(tmp_path):
-    light = "numpy PIL pydantic yaml google platformdirs"
+    light = "numpy PIL pydantic yaml google platformdirs jinja2"
     code = (
         "import sys\nfrom edge_convnext.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"

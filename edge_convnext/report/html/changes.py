@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_convnext.report.html.parts import Bullets, Thumbnails, Words, make_table
+from edge_convnext.report.html.parts import Bullets, Thumbnails, Uri, Words, make_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,7 +84,7 @@ def changes_blocks(
         blocks.insert(1, matrix)
     if shown := [one for one in changes if one.sha256 in images]:
         captions = tuple(
-            (images[one.sha256], f"{one.label}: {one.before} became {one.after}", one.kind)
+            (Uri(images[one.sha256]), f"{one.label}: {one.before} became {one.after}", one.kind)
             for one in shown
         )
         blocks.append(

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["gpu_section", "quantization_section", "time_section"]
 
 _DRAWN = 12
+_GRAPHS = 6  # with a picture each
 _SENSITIVITY = (
     *("operation", "share of the noise %", "alone, SQNR dB", "alone, agree %"),
     *("all but it, SQNR dB", "all but it, agree %", "kept in float"),
@@ -63,10 +64,13 @@ def time_section(report: Report, limits: Limits) -> Section:
 def quantization_section(report: Report, limits: Limits) -> Section:
     """Sensitivity, fallbacks and recovery, products in INT8, what was refused."""
     blocks: list[Block] = []
-    for place, one in enumerate(report.sensitivity, 1):
+    for place, one in enumerate(report.sensitivity[:_GRAPHS], 1):
         blocks += _ranking(f"sensitivity-{place}", one.graph, one.operations, (), limits)
-    for place, fallback in enumerate(report.fallbacks, 1):
+    for place, fallback in enumerate(report.fallbacks[:_GRAPHS], 1):
         blocks += _fallback(f"fallback-{place}", fallback, limits)
+    more = sum(max(0, len(one) - _GRAPHS) for one in (report.sensitivity, report.fallbacks))
+    if more:
+        blocks.append(Words(f"{more:,} more graphs are in report.json."))
     if not blocks:
         told = (
             f"What quantizing each operation costs: {NOT_RECORDED}. It is measured by "
@@ -238,7 +242,7 @@ def _boards(report: Report, limits: Limits) -> list[Block]:
         headings = ("board", "artifact", "batch", "W", "idle W", "mJ/image", "images", "rails",
                     "source")  # fmt: skip
         blocks.append(make_table("Power and energy", headings, rows, limits, folded=False))
-    for name, board in named:
+    for name, board in named[: limits.lines]:
         if not board.energy:
             why = board.energy_reason or NOT_RECORDED
             blocks.append(Words(f"{name}: energy was not measured: {why}.", "missing"))

@@ -41,6 +41,7 @@ __all__ = ["MARK", "Subject", "require_renderer", "to_html"]
 
 MARK = '<meta name="generator" content="edge-convnext '  # by which our own pages are recognised
 _MOST_BYTES = 1_000_000
+_CHARS = 1200  # of any text
 # A page that is too large shows less of its tables; `report.json` has them whole.
 _LIMITS = (Limits(), Limits(120, 200, 200), Limits(40, 120, 60), Limits(10, 80, 15))
 
@@ -169,5 +170,7 @@ def _environment() -> Environment:
 
 
 def _clean(value: Any) -> Any:
-    """Take control characters, which HTML may not have, out of what is shown."""
-    return plain(value) if type(value) is str else value
+    """Take out control characters, which HTML may not have, and cut what is very long."""
+    if type(value) is not str:  # markup of a template, or data
+        return value
+    return plain(value if len(value) <= _CHARS else f"{value[:_CHARS]}…")

@@ -24,6 +24,7 @@ __all__ = [
     "Shape",
     "Table",
     "Thumbnails",
+    "Uri",
     "Words",
     "make_table",
 ]
@@ -34,6 +35,10 @@ NOT_RECORDED = "not recorded"
 # A figure, or a figure with its interval. It begins with a sign, and is nothing that could be run.
 _FIGURE = re.compile(r"[-+]\d[\d.,eE+ \[\]x%-]*( to -?\d[\d.,]*)?")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
+
+
+class Uri(str):
+    """Data that a page carries, which is shown to nobody and never cut."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,7 @@ class Table:
     title: str
     headings: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    csv: str  # a data: URI with all rows that are shown
+    csv: Uri  # a data: URI with all rows that are shown
     file: str  # name under which the CSV is saved
     folded: bool = False
     left_out: int = 0  # rows beyond the limit
@@ -123,7 +128,7 @@ class Thumbnails:
     """Small pictures, each a data: URI with a caption and what kind it is."""
 
     title: str
-    images: tuple[tuple[str, str, str], ...]
+    images: tuple[tuple[Uri, str, str], ...]
 
     kind: Literal["thumbnails"] = "thumbnails"
 
@@ -176,14 +181,14 @@ def make_table(
     )
 
 
-def _as_csv(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _as_csv(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Uri:
     """A data: URI; text that a spreadsheet would run as a formula stays text."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)
     writer.writerows([[_harmless(cell) for cell in row] for row in rows])
     content = base64.b64encode(text.getvalue().encode("utf-8", "replace")).decode("ascii")
-    return f"data:text/csv;charset=utf-8;base64,{content}"
+    return Uri(f"data:text/csv;charset=utf-8;base64,{content}")
 
 
 def _harmless(cell: str) -> str:

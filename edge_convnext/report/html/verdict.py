@@ -49,7 +49,7 @@ def verdict_section(report: Report, limits: Limits) -> Section:
     blocks: list[Block] = [
         Words(f"{line[:1].upper()}{line[1:]}.", "lead"),
         *([Words(report.banner, "warning")] if report.banner else []),
-        Bullets(report.verdict.reasons),
+        Bullets(report.verdict.reasons[: limits.lines]),
         *_pictures(report, limits),
         Bullets(tuple(_distance(report)), heading="How far it is from flipping"),
         compared,
@@ -169,10 +169,11 @@ def _budget(accuracy: AccuracyReport | None, budget: float) -> Iterator[str]:
         f"{drop:.2f} pp and above; asked for was {show_pp(budget)} pp."
     )
     lost, won = accuracy.lost, accuracy.won
-    if lost is None or won is None or drop > budget:
+    room = (budget - drop) * accuracy.n_images / 100.0
+    if lost is None or won is None or lost + won > accuracy.n_images or not 0 <= room < 1e15:
         return
     shown = _more_lost(lost, won, accuracy.n_images, budget)
-    likely = int(max(0.0, (budget - drop) * accuracy.n_images / 100.0)) + 1
+    likely = int(room) + 1
     if shown:
         yield f"Images: {_images(shown)} more answered wrongly, and it is no longer shown."
     yield f"Images: {_images(likely)} more answered wrongly, and the estimate is past the budget."

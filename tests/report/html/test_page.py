@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.example_report import ACCURACY, example_fields, example_report, without_measurements
 from support.html_pages import check_page, page_of
+from support.mutated_reports import whole_fields
 
 from edge_convnext.core.errors import MissingDependencyError
 from edge_convnext.report.contract import Report
@@ -91,6 +92,15 @@ def test_a_page_of_many_classes_is_cut_to_a_megabyte():
     text = page_of(Report.model_validate(fields))
     assert len(text.encode()) <= 1_000_000
     assert "more rows are in report.json" in check_page(text).text
+
+
+def test_a_page_of_many_graphs_draws_a_few_and_counts_the_others():
+    fields = whole_fields()
+    fields["sensitivity"] *= 4000
+    fields["verdict"]["reasons"] = ["r" * 100_000] * 3000
+    text = page_of(Report.model_validate(fields))
+    assert len(text.encode()) <= 1_000_000
+    assert "3,994 more graphs are in report.json." in check_page(text).text
 
 
 def test_thumbnails_are_pictures_with_a_caption():
