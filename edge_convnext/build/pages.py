@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edge_convnext.core.errors import ArtifactError, DataError, RecipeError
@@ -40,7 +40,9 @@ class Shown:
         """
         subject = Subject.of(report, folder)
         images = self._images(report, subject) if self.images else {}
-        return Subject(make_public(report) if self.public else report, subject.changes, images)
+        return replace(
+            subject, report=make_public(report) if self.public else report, images=images
+        )
 
     def _images(self, report: Report, subject: Subject) -> Mapping[str, str]:
         ordered = sorted(subject.changes or (), key=lambda one: _ORDER.index(one.kind))

@@ -69,6 +69,7 @@ def data_section(report: Report, limits: Limits) -> Section:
     """The images, and every setting with who stated it."""
     source = "report.json: data, settings"
     facts = data_rows(report)
+    facts += [("classes", f"{report.model.num_classes:,}")] if facts else []
     headings = ("what", "value")
     known = (
         make_table("Data and calibration", headings, facts, limits, folded=False)
@@ -81,7 +82,15 @@ def data_section(report: Report, limits: Limits) -> Section:
         return Section("data", "Data", (known, told), source)
     title = "What was read, and from where"
     table = make_table(title, ("setting", "value", "source"), settings, limits)
-    return Section("data", "Data", (known, table), source)
+    return Section("data", "Data", (known, *_guessed(report), table), source)
+
+
+def _guessed(report: Report) -> list[Words]:
+    """What nobody stated."""
+    defaults = [one.name for one in report.settings if one.source == "default"]
+    if not defaults:
+        return []
+    return [Words(f"Nothing states these, and a default is used: {', '.join(defaults)}.")]
 
 
 def environment_section(report: Report, limits: Limits) -> Section:

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_convnext.core.bounded import require_regular
 from edge_convnext.report.html.parts import Bullets, Thumbnails, Uri, Words, make_table
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def read_changes(path: Path) -> tuple[Change, ...] | None:
         says so, and is made all the same.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
+        if require_regular(path) > _MOST_BYTES:
             return None
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)

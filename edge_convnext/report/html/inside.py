@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
+from edge_convnext.report.html.kernels import kernel_blocks
 from edge_convnext.report.html.parts import (
     NOT_RECORDED,
     Bullets,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_convnext.report.contract import Report
+    from edge_convnext.report.html.kernels import EngineKernels
     from edge_convnext.report.html.parts import Block, Limits
     from edge_convnext.report.stages import FallbackReport, SensitivityReport
 
@@ -173,10 +175,16 @@ def _products(report: Report, limits: Limits) -> list[Block]:
     return [Figure(picture, table)]
 
 
-def gpu_section(report: Report, limits: Limits) -> Section:
-    """Engines with their kernels and bytes; boards side by side, with power and energy."""
-    blocks: list[Block] = [*_engines(report, limits), *_boards(report, limits)]
-    source = "report.json: stages, board, boards"
+def gpu_section(report: Report, engines: Sequence[EngineKernels], limits: Limits) -> Section:
+    """Engines with their kernels and bytes; boards side by side, with power and energy.
+
+    Args:
+        report: Report of a build or a board.
+        engines: Kernels of its engines, from the files beside it.
+        limits: Largest amounts to show.
+    """
+    blocks = [*_engines(report, limits), *kernel_blocks(engines, limits), *_boards(report, limits)]
+    source = "report.json: stages, board, boards; *.engine.json"
     return Section("gpu", "GPU and boards", tuple(blocks), source)
 
 

@@ -23,6 +23,8 @@ from edge_convnext.report.html.chain import (
 from edge_convnext.report.html.changes import PREDICTIONS, read_changes
 from edge_convnext.report.html.classes import classes_section
 from edge_convnext.report.html.inside import gpu_section, quantization_section, time_section
+from edge_convnext.report.html.kernels import read_engines
+from edge_convnext.report.html.overview import overview_table
 from edge_convnext.report.html.pareto import pareto_section
 from edge_convnext.report.html.parts import Limits, Section, Words
 from edge_convnext.report.html.speed import speed_section
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from edge_convnext.report.contract import Report
     from edge_convnext.report.html.changes import Change
+    from edge_convnext.report.html.kernels import EngineKernels
 
 __all__ = ["MARK", "Subject", "require_renderer", "to_html"]
 
@@ -53,11 +56,13 @@ class Subject:
     report: Report
     changes: Sequence[Change] | None = None  # None: no predictions lie beside it
     images: Mapping[str, str] = field(default_factory=dict)  # data: URI by SHA-256
+    engines: Sequence[EngineKernels] = ()
 
     @classmethod
     def of(cls, report: Report, folder: Path) -> Subject:
-        """A report with the predictions in its folder."""
-        return cls(report, read_changes(folder / PREDICTIONS))
+        """A report with the predictions and the engines' tables in its folder."""
+        changes = read_changes(folder / PREDICTIONS)
+        return cls(report, changes, engines=read_engines(report, folder))
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,10 @@ def to_html(subjects: Sequence[Subject]) -> str:
     text = ""
     for limits in _LIMITS:
         parts = [_part(place, one, limits, len(subjects)) for place, one in enumerate(subjects, 1)]
-        text = template.render(parts=parts, version=__version__, title=_title(subjects))
+        overview = overview_table([one.report for one in subjects], limits)
+        text = template.render(
+            parts=parts, overview=overview, version=__version__, title=_title(subjects)
+        )
         if len(text.encode()) - beside <= _MOST_BYTES:
             break
     return text
@@ -111,7 +119,7 @@ def _part(place: int, subject: Subject, limits: Limits, count: int) -> _Part:
         ("speed", speed_section),
         ("time", time_section),
         ("quantization", quantization_section),
-        ("gpu", gpu_section),
+        ("gpu", partial(_gpu, subject)),
         ("chain", chain_section),
         ("data", data_section),
         ("environment", environment_section),
@@ -129,6 +137,10 @@ def _part(place: int, subject: Subject, limits: Limits, count: int) -> _Part:
 
 def _classes(subject: Subject, report: Report, limits: Limits) -> Section:
     return classes_section(report, subject.changes, subject.images, limits)
+
+
+def _gpu(subject: Subject, report: Report, limits: Limits) -> Section:
+    return gpu_section(report, subject.engines, limits)
 
 
 def _section(

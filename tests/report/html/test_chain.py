@@ -28,10 +28,15 @@ def test_a_chain_without_times_says_so():
 def test_data_and_settings_are_tables_or_not_recorded():
     words = [one.text for one in data_section(example_report(data=None), Limits()).blocks]
     assert words == ["Data: not recorded.", "What was read, and from where: not recorded."]
-    setting = {"name": "mean", "value": [0.5], "source": "checkpoint", "detail": "mean"}
-    known, read = data_section(example_report(settings=[setting]), Limits()).blocks
+    settings = [
+        {"name": "mean", "value": [0.5], "source": "checkpoint", "detail": "mean"},
+        {"name": "resize", "value": "squash", "source": "default"},
+    ]
+    known, guessed, read = data_section(example_report(settings=settings), Limits()).blocks
+    assert guessed.text == "Nothing states these, and a default is used: resize."
+    assert known.rows[-1] == ("classes", "3")
     assert known.rows[0] == ("source", "potato_split.csv")
-    assert read.rows == (("mean", "0.5", "checkpoint (mean)"),)
+    assert read.rows[0] == ("mean", "0.5", "checkpoint (mean)")
 
 
 def test_the_machine_is_listed():

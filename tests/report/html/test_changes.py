@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from support.gate_builds import make_build, sha
 
@@ -24,6 +26,11 @@ def test_what_are_no_predictions_of_two_precisions_is_no_error(tmp_path, text):
     elif text is not None:
         path.write_text(text)
     assert read_changes(path) is None
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "predictions.csv")
+    assert read_changes(tmp_path / "predictions.csv") is None
 
 
 def test_few_classes_make_a_matrix_and_many_a_list():

@@ -55,7 +55,7 @@ def test_products_are_found_of_planned():
 
 
 def test_engines_are_listed_with_their_kernels():
-    found = gpu_section(example_report(), Limits())
+    found = gpu_section(example_report(), (), Limits())
     assert found.blocks[0].rows[0][4:6] == ("113", "29")
     assert "No board was measured." in texts(found)
 
@@ -77,7 +77,7 @@ def test_boards_stand_side_by_side_with_their_energy():
         )
         for name, energy in (("orin", (one,)), ("pi", ()))
     ]  # fmt: skip
-    found = gpu_section(whole.model_copy(update={"boards": tuple(runs)}), Limits())
+    found = gpu_section(whole.model_copy(update={"boards": tuple(runs)}), (), Limits())
     tables = {block.title: block for block in found.blocks if block.kind == "table"}
     assert [cells[0] for cells in tables["Boards side by side"].rows] == ["orin", "pi"]
     assert tables["Power and energy"].rows[0][5] == "12.50"
