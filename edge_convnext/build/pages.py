@@ -13,6 +13,7 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.data.thumbnails import find_images, thumbnails
 from edge_convnext.report.contract import Report
 from edge_convnext.report.folder import REPORT, is_own_page, renew_page
+from edge_convnext.report.html.changes import KINDS
 from edge_convnext.report.html.page import Subject, to_html
 from edge_convnext.report.html.public import make_public
 from edge_convnext.report.manifest import MANIFEST, PAGE
@@ -20,7 +21,6 @@ from edge_convnext.report.manifest import MANIFEST, PAGE
 __all__ = ["Shown", "write_page"]
 
 _MOST_IMAGES = 40
-_ORDER = ("lost", "won", "other")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Shown:
         )
 
     def _images(self, report: Report, subject: Subject) -> Mapping[str, str]:
-        ordered = sorted(subject.changes or (), key=lambda one: _ORDER.index(one.kind))
+        ordered = sorted(subject.changes or (), key=lambda one: KINDS.index(one.kind))
         wanted = [one.sha256 for one in ordered[:_MOST_IMAGES]]
         if not wanted:
             return {}

@@ -25,7 +25,7 @@ def find_images(source: Path, wanted: Collection[str], track: Track = untracked)
     Args:
         source: Folder or CSV of images.
         wanted: SHA-256 of each image to find.
-        track: Progress, called for each file.
+        track: Progress, called once.
 
     Returns:
         Paths by SHA-256, of those that are there. It stops when all are found.
@@ -35,11 +35,12 @@ def find_images(source: Path, wanted: Collection[str], track: Track = untracked)
     """
     paths = [entry.path for entry in list_source(source, labelled=False).entries]
     found: dict[str, Path] = {}
-    for start in range(0, len(paths), _AT_ONCE):
+    starts = range(0, len(paths), _AT_ONCE)
+    for start in track(starts, "looking for images", len(starts)):
         if len(found) == len(wanted):
             break
         some = paths[start : start + _AT_ONCE]
-        for path, digest in zip(some, hash_files(some, track=track), strict=True):
+        for path, digest in zip(some, hash_files(some), strict=True):
             if isinstance(digest, str) and digest in wanted:
                 found[digest] = path
     return found

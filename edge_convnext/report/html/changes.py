@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
     from edge_convnext.report.html.parts import Block, Limits, Table
 
-__all__ = ["PREDICTIONS", "Change", "changes_blocks", "read_changes"]
+__all__ = ["KINDS", "PREDICTIONS", "Change", "changes_blocks", "read_changes"]
 
 PREDICTIONS = "predictions.csv"
+KINDS = ("lost", "won", "other")  # what matters most is first
 _MATRIX = 8  # classes that a matrix has at most
 _MOST_BYTES = 200 << 20
 
@@ -83,7 +84,7 @@ def changes_blocks(
     blocks: list[Block] = [Words(told), _pairs(changes, limits)]
     if (matrix := _matrix(changes, limits)) is not None:
         blocks.insert(1, matrix)
-    if shown := [one for one in changes if one.sha256 in images]:
+    if shown := sorted((one for one in changes if one.sha256 in images), key=_rank):
         captions = tuple(
             (Uri(images[one.sha256]), f"{one.label}: {one.before} became {one.after}", one.kind)
             for one in shown
@@ -95,6 +96,10 @@ def changes_blocks(
         told = "The images are shown with: edge-convnext report DIR --with-images --data DATA"
         blocks.append(Bullets((told,), title="Where are the images?"))
     return blocks
+
+
+def _rank(one: Change) -> int:
+    return KINDS.index(one.kind)
 
 
 def _matrix(changes: Sequence[Change], limits: Limits) -> Table | None:

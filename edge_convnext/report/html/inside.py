@@ -183,7 +183,10 @@ def gpu_section(report: Report, engines: Sequence[EngineKernels], limits: Limits
         engines: Kernels of its engines, from the files beside it.
         limits: Largest amounts to show.
     """
-    blocks = [*_engines(report, limits), *kernel_blocks(engines, limits), *_boards(report, limits)]
+    blocks = _engines(report, limits)
+    if engines or not isinstance(blocks[0], Words):  # without engines that is told once
+        blocks += kernel_blocks(engines, limits)
+    blocks += _boards(report, limits)
     source = "report.json: stages, board, boards; *.engine.json"
     return Section("gpu", "GPU and boards", tuple(blocks), source)
 

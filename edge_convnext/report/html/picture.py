@@ -33,6 +33,7 @@ __all__ = [
 
 _LEFT, _RIGHT = 4.0, 96.0  # per cent
 _FEWEST_TICKS = 3
+_LEAST_SPAN = 1e-300  # below, no step is a number
 ROW = 40.0  # pixels of a bar with its label above it
 _LINE = 282  # pixels between the borders of a picture on the narrowest screen, less a gap
 _LEAST = 60  # pixels of a name
@@ -62,13 +63,10 @@ class Scale:
         if self.log:
             steps = [base * 10.0**power for power in range(-6, 10) for base in (1, 2, 5)]
             found = [one for one in steps if self.low <= one <= self.high]
-            return (
-                found[:: math.ceil(len(found) / 5) or 1]
-                if len(found) > 1
-                else [self.low, self.high]
-            )
+            if len(found) >= _FEWEST_TICKS:
+                return found[:: math.ceil(len(found) / 5)]
         span = self.high - self.low
-        if not math.isfinite(span) or span <= 0:
+        if not math.isfinite(span) or span < _LEAST_SPAN:
             return [self.low]
         step = 10.0 ** math.floor(math.log10(span / 2))
         step = next(step * one for one in (1, 2, 5, 10) if span / (step * one) <= _FEWEST_TICKS + 1)

@@ -50,10 +50,10 @@ def verdict_section(report: Report, limits: Limits) -> Section:
         Words(f"{line[:1].upper()}{line[1:]}.", "lead"),
         *([Words(report.banner, "warning")] if report.banner else []),
         Bullets(report.verdict.reasons[: limits.lines]),
+        *_next(report),
         *_pictures(report, limits),
         Bullets(tuple(_distance(report)), heading="How far it is from flipping"),
         compared,
-        *_next(report),
         Words(f"{footnote(report)}."),
         Words(f"{title(report)}."),
     ]
@@ -123,8 +123,9 @@ def _against(
 def _distance(report: Report) -> list[str]:
     """How much would have to change for another verdict, from what was measured."""
     accuracy, benchmark = report.accuracy, report.benchmark
-    found = [*_budget(accuracy, max_drop_pp(report)), *_speed(benchmark)]
     verdict = report.verdict
+    found = [*_budget(accuracy, max_drop_pp(report))]
+    found += [] if verdict.speed_skewed else _speed(benchmark)
     if verdict.images_to_show:
         found.append(f"Images: about {verdict.images_to_show:,} in all would settle the accuracy.")
     if verdict.rounds_to_show:

@@ -1,4 +1,4 @@
-from support.example_report import OV_INT8, example_report
+from support.example_report import OV_INT8, STAGES, example_report
 from support.gate_builds import sha
 
 from edge_convnext.report.contract import BoardRun
@@ -58,6 +58,14 @@ def test_engines_are_listed_with_their_kernels():
     found = gpu_section(example_report(), (), Limits())
     assert found.blocks[0].rows[0][4:6] == ("113", "29")
     assert "No board was measured." in texts(found)
+
+
+def test_without_engines_that_is_told_once():
+    bare = [one for one in STAGES if one["name"] != "engine"]
+    bare.insert(-2, {"name": "engine", "status": "not_run", "reason": "no GPU is a target"})
+    found = gpu_section(example_report(stages=bare), (), Limits())
+    words = [one.text for one in found.blocks]
+    assert words == ["Engines and their kernels: no GPU is a target.", "No board was measured."]
 
 
 def test_boards_stand_side_by_side_with_their_energy():

@@ -33,7 +33,17 @@ def test_factors_are_equally_far_on_a_logarithmic_scale():
 
 @pytest.mark.parametrize(
     "values",
-    [[], [3.0], [0.0, 0.0], [1e308, -1e308], [1e308], [5e-324], [math.nan, 1.0], [math.inf]],
+    [
+        [],
+        [3.0],
+        [0.0, 0.0],
+        [1e308, -1e308],
+        [1e308],
+        [5e-324],
+        [0.0, 5e-324],
+        [math.nan, 1.0],
+        [math.inf],
+    ],
 )
 def test_no_value_breaks_a_scale(values):
     for log in (False, True):
@@ -45,7 +55,8 @@ def test_no_value_breaks_a_scale(values):
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "log"), [(0.0, 7.0, False), (-0.3, 1.4, False), (1.3, 44.0, True)]
+    ("low", "high", "log"),
+    [(0.0, 7.0, False), (-0.3, 1.4, False), (1.3, 44.0, True), (0.38, 0.6, True)],
 )
 def test_ticks_are_few_round_and_inside(low, high, log):
     ticks = Scale(low, high, log).ticks()

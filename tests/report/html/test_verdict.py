@@ -61,6 +61,13 @@ def test_it_tells_which_budget_and_which_speed_would_flip_it():
     assert any("to both sides of 1" in one for one in distance(benchmark=near))
 
 
+def test_on_a_busy_machine_it_does_not_tell_by_how_much_the_speed_is_shown():
+    busy = {"ship": "int8", "passed": True, "reasons": [], "speed_skewed": "others took 44 %"}
+    said = distance(verdict=busy)
+    assert "Speed: time it again on a quiet machine; others took 44 %." in said
+    assert not [one for one in said if "stays shown" in one]
+
+
 def test_what_was_not_measured_is_said():
     said = sentences(section(**without_measurements("evaluate", "benchmark")))
     assert "The interval of the top-1 drop was not measured." in said
