@@ -71,7 +71,7 @@ def show_vs_raw(benchmark: BenchmarkReport, row: BenchmarkRow, chosen: bool) -> 
         chosen: True for the candidate that the report's interval is of.
     """
     raw = benchmark.row(benchmark.raw_fp32, row.batch)
-    if raw is None:
+    if raw is None or not row.latency_ms_p50:
         return None
     ratio = raw.latency_ms_p50 / row.latency_ms_p50
     if row is raw:

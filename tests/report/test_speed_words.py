@@ -66,3 +66,9 @@ def test_what_was_timed_once_is_counted_and_nothing_is_told_without_rows():
     assert told.startswith("1 of 4 were timed at batch 1 alone")
     assert timed_once_note(benchmark(timed_once=["a"], rows=[])) == []
     assert timed_once_note(benchmark()) == []
+
+
+def test_a_row_that_took_no_time_has_no_ratio():
+    quiet = benchmark()
+    row = quiet.rows[0].model_copy(update={"latency_ms_p50": 0.0})
+    assert show_vs_raw(quiet, row, False) is None

@@ -11,6 +11,7 @@ from playwright.sync_api import sync_playwright
 from support.chromium import NEEDS_CHROMIUM, launch, open_page
 from support.example_report import ORT_INT8, example_report
 from support.gate_builds import make_build
+from support.mutated_reports import whole_fields
 from support.paths import TESTS
 
 from edge_convnext.report.contract import Report
@@ -71,18 +72,37 @@ def hostile():
     return Report.model_validate(fields)
 
 
+def long(batches):
+    """As many candidates and classes as are drawn, and what flipped."""
+    fields = whole_fields()
+    rows = [row for row in fields["benchmark"]["rows"] if row["batch"] in batches]
+    fields["benchmark"]["rows"] = rows + [
+        {**row, "artifact": f"cpu/{row['artifact']} {place}", "latency_ms_p50": 3.0 + place}
+        for place in range(4)
+        for row in rows
+    ]
+    classes = {f"class {place}": {"n": 50, "top1_pct": 50.0, "lost": place % 20, "won": 3}
+               for place in range(60)}  # fmt: skip
+    for kind in ("fp32", "int8"):
+        fields["accuracy"][kind]["per_class"] = classes
+    changes = [Change(str(place), f"c{place}", "x", f"y{place}") for place in range(90)]
+    return Subject(Report.model_validate(fields), changes)
+
+
 def subjects(name, tmp_path):
     if name == "held":
         return [Subject.of(Report.read(HELD / "build" / "report.json"), HELD / "build")]
     if name == "flipped":
         path = make_build(tmp_path / "build", n=60, lost=9, won=3, classes=5)
         return [Subject.of(Report.read(path), path.parent)]
+    if name in ("long", "long, of one batch size"):
+        return [long((1, 8) if name == "long" else (1,))]
     if name == "several":
         return [Subject(example_report()), Subject(hostile())]
     return [Subject(hostile(), [Change("a", HOSTILE, HOSTILE, "x" * 300)])]
 
 
-@pytest.mark.parametrize("name", ["held", "flipped", "hostile", "several"])
+@pytest.mark.parametrize("name", ["held", "flipped", "hostile", "several", "long"])
 def test_a_page_renders_fits_and_asks_for_nothing(browser, tmp_path, name):
     path = tmp_path / "report.html"
     path.write_text(to_html(subjects(name, tmp_path)), encoding="utf-8")
@@ -144,7 +164,7 @@ def test_the_keyboard_reaches_the_verdict_first_and_opens_a_table(browser, tmp_p
     page.context.close()
 
 
-@pytest.mark.parametrize("name", ["held", "flipped"])
+@pytest.mark.parametrize("name", ["held", "flipped", "long", "long, of one batch size"])
 def test_from_the_verdict_to_the_speed_it_prints_on_two_pages(browser, tmp_path, name):
     path = tmp_path / "report.html"
     path.write_text(to_html(subjects(name, tmp_path)), encoding="utf-8")

@@ -86,7 +86,11 @@ def changes_blocks(
         blocks.insert(1, matrix)
     if shown := sorted((one for one in changes if one.sha256 in images), key=_rank):
         captions = tuple(
-            (Uri(images[one.sha256]), f"{one.label}: {one.before} became {one.after}", one.kind)
+            (
+                Uri(images[one.sha256]),
+                f"{one.label}: FP32 says {one.before}, built says {one.after}",
+                one.kind,
+            )
             for one in shown
         )
         blocks.append(

@@ -51,7 +51,9 @@ def test_few_classes_make_a_matrix_and_many_a_list():
 def test_images_are_shown_only_where_they_are_given():
     changes = [Change("a", "cat", "cat", "dog"), Change("b", "dog", "cat", "dog")]
     *_, last = changes_blocks(changes, {"a": "data:image/jpeg;base64,xx"}, Limits())
-    assert last.images == (("data:image/jpeg;base64,xx", "cat: cat became dog", "lost"),)
+    assert last.images == (
+        ("data:image/jpeg;base64,xx", "cat: FP32 says cat, built says dog", "lost"),
+    )
     *_, last = changes_blocks(changes, {}, Limits())
     assert "--with-images" in last.lines[0]
 

@@ -108,7 +108,7 @@ def test_thumbnails_are_pictures_with_a_caption():
     text = page_of(example_report(), changes=changes, images={"a": "data:image/jpeg;base64,xx"})
     page = check_page(text)
     assert page.sources == ["data:image/jpeg;base64,xx"]
-    assert 'alt="cat: cat became dog"' in text
+    assert 'alt="cat: FP32 says cat, built says dog"' in text
 
 
 @pytest.mark.parametrize("names", [("evaluate",), ("benchmark",), ("evaluate", "benchmark")])
