@@ -112,7 +112,7 @@ def kernel_blocks(engines: Sequence[EngineKernels], limits: Limits) -> list[Bloc
 def _picture(anchor: str, name: str, parts: Sequence[PartKernels]) -> Picture:
     drawn = [
         Bar(
-            f"{part.part}, {part.kernels} kernels",
+            f"{part.part}, {part.kernels} kernel{'' if part.kernels == 1 else 's'}",
             part.activation_bytes / 1e6,
             f"{part.activation_bytes / 1e6:.2f} MB",
             "good" if part.int8_kernels else "plain",

@@ -32,7 +32,7 @@ def test_kernels_are_summed_by_part_in_the_order_of_their_launch(tmp_path):
     )  # fmt: skip
     (figure,) = kernel_blocks([engine], Limits())
     assert [cells[0] for cells in figure.table.rows] == ["depthwise", "stem"]
-    assert "depthwise, 1 kernels: 20.00 MB" in figure.picture.description
+    assert "depthwise, 1 kernel: 20.00 MB" in figure.picture.description
 
 
 @pytest.mark.parametrize(
