@@ -39,7 +39,8 @@ BUILDS: Mapping[str, tuple[str, ...]] = {
     "potato-ort": (*_POTATO, "--target", "cpu", "--target", "tensorrt", "--runtime", "onnxruntime"),
     "potato-ov": (*_POTATO, "--target", "cpu", "--runtime", "openvino"),
 }
-_OF_REPORTS = ("report.json", "report.md", "manifest.json")  # compared as values, not as bytes
+# Compared as values, not as bytes.
+_OF_REPORTS = ("report.json", "report.md", "report.html", "manifest.json")
 # Parts of a report that a second run of the same code changes.
 _TIMED_PARTS = ("benchmark", "verdict", "created", "folder", "environment", "banner")
 _TIMED_KEYS = ("seconds", "path", "source")

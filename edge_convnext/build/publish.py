@@ -43,7 +43,7 @@ def publish(files: Beside, report: Report, folder: Path) -> Report:
             files.write(new, folder)
             outputs = tuple(FileReport.of(path, new) for path in files_in(new))
             written = report.model_copy(update={"outputs": outputs})
-            write_reports(written, new)
+            write_reports(written, new, new)
             write_manifest(new, files_in(new))
             swap(new, folder, old, MANIFEST)
     return written

@@ -38,6 +38,7 @@ from edge_convnext.cli import (
     predict,
     recipes,
     recover,
+    report,
     sensitivity,
     stopping,
     targets,
@@ -115,6 +116,7 @@ app.command("export")(export.export)
 app.command("bench")(bench.bench)
 app.command("bundle")(bundle.bundle)
 app.command("merge")(merge.merge)
+app.command("report")(report.report)
 app.command("predict")(predict.predict)
 app.command("sensitivity")(sensitivity.sensitivity)
 app.command("recover")(recover.recover)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from edge_convnext.cli.build_progress import build_progress, kind_of
-from edge_convnext.cli.console import Terminal, note, print_outcome, progress, show_read
+from edge_convnext.cli.console import (
+    Terminal,
+    note,
+    print_outcome,
+    progress,
+    show_page,
+    show_read,
+)
 from edge_convnext.cli.flags import Overrides
 from edge_convnext.cli.hosts import Remote, measure_build
 from edge_convnext.cli.options import (
@@ -79,6 +86,9 @@ def build(
         Path | None,
         typer.Option(help="Folder for the build. Default: build/<model>-<precision>/."),
     ] = None,
+    show: Annotated[
+        bool, typer.Option("--open", help="Show report.html in the browser at the end.")
+    ] = False,
     label: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +127,8 @@ def build(
         asked = required.requirement()
         report, errors = _measure_here(report, chosen.targets, asked, terminal.silent)
     print_outcome(report, terminal.json)
+    if show:
+        _show(report)
     for error in errors:
         note(f"error: {error}")
     if errors:
@@ -158,6 +170,13 @@ def _build_here(
             track=track,
             on_read=on_read,
         )
+
+
+def _show(report: Report) -> None:
+    from edge_convnext.core.files import expand_home
+    from edge_convnext.report.manifest import PAGE
+
+    show_page(expand_home(report.folder) / PAGE)
 
 
 def _passed(report: Report) -> bool:

@@ -14,6 +14,8 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.text import printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from edge_convnext.build.inputs import Inputs
     from edge_convnext.core.origins import Fact
     from edge_convnext.report.contract import Report
@@ -29,6 +31,7 @@ __all__ = [
     "print_outcome",
     "print_read",
     "progress",
+    "show_page",
     "show_read",
 ]
 
@@ -110,6 +113,14 @@ def note(text: str, quiet: bool = False) -> None:
     if not quiet:
         shown = "\n".join(printable(line) for line in text.split("\n"))
         sys.stderr.write(f"{shown}\n")
+
+
+def show_page(page: Path) -> None:
+    """Open a page in the browser; where there is none, say where the page is."""
+    import webbrowser
+
+    if not webbrowser.open(page.resolve().as_uri()):
+        note(f"no browser could be started: open {page}")
 
 
 def print_json(value: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -19,7 +19,14 @@ from edge_convnext.core.swap import (
     swap,
     written_beside,
 )
-from edge_convnext.report.manifest import MANIFEST, check_unchanged, read_manifest, write_manifest
+from edge_convnext.report.manifest import (
+    MANIFEST,
+    PAGE,
+    TABLES,
+    check_unchanged,
+    read_manifest,
+    write_manifest,
+)
 from edge_convnext.report.recipe_file import RECIPE_FILE, recipe_text
 
 if TYPE_CHECKING:
@@ -33,6 +40,8 @@ __all__ = [
     "files_in",
     "find_old_files",
     "gpu_graph_name",
+    "is_own_page",
+    "renew_page",
     "write_report",
     "write_reports",
 ]
@@ -40,10 +49,7 @@ __all__ = [
 REPORT = "report.json"
 
 
-_TABLES = "report.md"
-
-
-_RENEWED = (_TABLES, RECIPE_FILE)  # made from `report.json`, anew with each addition
+_RENEWED = (TABLES, PAGE, RECIPE_FILE)  # made from `report.json`, anew with each addition
 
 
 _MODELS = tuple(f"model.{precision}" for precision in get_args(Precision))
@@ -62,6 +68,7 @@ _OURS = (
     REPORT,
     MANIFEST,
 )
+_HEAD_BYTES = 512  # of a page, in which it says who made it
 
 
 _ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\.json)?")
@@ -80,21 +87,33 @@ def check_writable(folder: Path) -> None:
         ArtifactError: The folder is a file, has files of the same names that no build wrote,
             or its nearest existing parent can't be written.
     """
+    from edge_convnext.report.html.page import require_renderer
+
     require_writable(folder)
     find_old_files(folder)
+    require_renderer()
 
 
-def write_reports(report: Report, folder: Path) -> None:
-    """Write `report.md`, `recipe.yaml` and `report.json`; the caller writes the manifest."""
+def write_reports(report: Report, new: Path, folder: Path) -> None:
+    """Write `report.json` and what is made from it; the caller writes the manifest.
+
+    Args:
+        report: Report of a build or of a board; a board's has no recipe of its own.
+        new: Folder to write into.
+        folder: Folder with the predictions, which the page shows.
+    """
+    from edge_convnext.report.html.page import Subject, to_html
     from edge_convnext.report.markdown import to_markdown
 
-    write_text_atomic(folder / _TABLES, to_markdown(report))
-    write_text_atomic(folder / RECIPE_FILE, recipe_text(report.recipe))
-    report.write(folder / REPORT)
+    write_text_atomic(new / TABLES, to_markdown(report))
+    write_text_atomic(new / PAGE, to_html([Subject.of(report, folder)]))
+    if report.board is None:
+        write_text_atomic(new / RECIPE_FILE, recipe_text(report.recipe))
+    report.write(new / REPORT)
 
 
 def write_report(report: Report, folder: Path, known: Mapping[str, str] | None = None) -> None:
-    """Write both forms of a build's report, and the manifest that has their hashes.
+    """Write all forms of a build's report, and the manifest that has their hashes.
 
     Args:
         report: Report of the build.
@@ -105,9 +124,9 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
         ArtifactError: There is no room on the disk; the older report is as it was.
     """
     with written_beside(folder) as new:
-        write_reports(report, new)
+        write_reports(report, new, folder)
         if (folder / RECIPE_FILE).exists() and not _lists(folder, RECIPE_FILE):
-            (new / RECIPE_FILE).unlink()  # a user's own, beside a build that had none
+            (new / RECIPE_FILE).unlink(missing_ok=True)  # a user's, beside a build that had none
         made = {path.name for path in new.iterdir()}
         files = [path for path in files_in(folder) if path.name not in made]
         if (
@@ -129,10 +148,11 @@ def check_addable(folder: Path, report: Report) -> dict[str, str]:
         SHA-256 by name, of all files that an addition does not change.
 
     Raises:
-        ArtifactError: A file is missing or was changed since.
+        ArtifactError: A file is missing or was changed since, or a page there is nobody's of ours.
     """
+    _require_own_page(folder)
     outputs = {file.path: file.sha256 for file in report.outputs}
-    # Tables and recipe are made from the report anew, so an edited one does not stay.
+    # What is made from the report is made anew, so an edited one does not stay.
     found = check_unchanged(folder, outputs, _RENEWED)
     return {name: sha256 for name, sha256 in found.items() if name != REPORT}
 
@@ -155,6 +175,35 @@ def amend_report(report: Report, folder: Path, before: Report) -> None:
                 f"{folder / REPORT}: another command has written it meanwhile; run this one again"
             )
         write_report(report, folder, check_addable(folder, before))
+
+
+def renew_page(folder: Path, make: Callable[[Report], str]) -> Path:
+    """Write the page of a finished build or bench anew; of the other files nothing changes.
+
+    Args:
+        folder: Folder with a report.
+        make: Function that makes the page of the report that is there.
+
+    Returns:
+        The page.
+
+    Raises:
+        ArtifactError: There is no report or no manifest, a file was changed since, or a page there
+            is nobody's of ours. Nothing is written then.
+    """
+    from edge_convnext.report.contract import Report
+
+    with hold_lock(folder.resolve()):
+        report = Report.read(folder / REPORT)
+        read_manifest(folder)
+        _require_own_page(folder)
+        outputs = {file.path: file.sha256 for file in report.outputs}
+        known = check_unchanged(folder, outputs, (PAGE,))
+        with written_beside(folder) as new:
+            write_text_atomic(new / PAGE, make(report))
+            write_manifest(folder, [folder / name for name in known], known, new)
+            swap(new, folder, (), MANIFEST)
+    return folder / PAGE
 
 
 def files_in(folder: Path) -> list[Path]:
@@ -198,7 +247,8 @@ def _answered_for(folder: Path) -> set[str]:
     with suppress(ArtifactError):
         report = Report.read(folder / REPORT)
         if report.board is None:
-            names |= {REPORT, _TABLES, MANIFEST} | {file.path for file in report.outputs}
+            names |= {REPORT, TABLES, MANIFEST} | {file.path for file in report.outputs}
+            names |= {PAGE} if is_own_page(folder / PAGE) else set()
     return names
 
 
@@ -207,6 +257,34 @@ def _lists(folder: Path, name: str) -> bool:
     with suppress(ArtifactError):
         return name in read_manifest(folder)
     return False
+
+
+def is_own_page(path: Path) -> bool:
+    """Whether a page says at its beginning that this package made it."""
+    from edge_convnext.report.html.page import MARK
+
+    try:
+        with path.open("rb") as file:
+            return MARK.encode() in file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def _require_own_page(folder: Path) -> None:
+    """Refuse to replace a page that a user put beside an older build's report.
+
+    Raises:
+        ArtifactError: There is such a page.
+    """
+    page = folder / PAGE
+    if not os.path.lexists(page) or is_own_page(page):
+        return
+    with suppress(ArtifactError):
+        if PAGE in read_manifest(folder):
+            return
+    raise ArtifactError(
+        f"{page}: would be overwritten, and no build in {folder} says that it wrote it; move it"
+    )
 
 
 def gpu_graph_name(path: Path) -> str:

@@ -16,6 +16,8 @@ from edge_convnext.core.marks import MARK
 
 __all__ = [
     "MANIFEST",
+    "PAGE",
+    "TABLES",
     "FileCheck",
     "FileComparison",
     "check_unchanged",
@@ -27,12 +29,14 @@ __all__ = [
 ]
 
 MANIFEST = "manifest.json"
+TABLES, PAGE = "report.md", "report.html"  # made from report.json, and made again
 _SCHEMA = "edge-convnext/manifest/1"
 
 # Files that differ between two builds of the same input, and why.
 _VARIES: tuple[tuple[str, str], ...] = (
     ("report.json", "has timings, the date and seconds per stage"),
-    ("report.md", "has timings, the date and seconds per stage"),
+    (TABLES, "has timings, the date and seconds per stage"),
+    (PAGE, "has timings, the date and seconds per stage"),
     ("*.engine", "a builder numbers and times what it compiles"),
     ("*.engine.json", "describes the engine"),
 )
@@ -142,7 +146,7 @@ def require_unedited(report: Path) -> dict[str, str]:
         SHA-256 by file name, of every file that the manifest has.
 
     Raises:
-        ArtifactError: There is no manifest, or it is of another report or another table.
+        ArtifactError: There is no manifest, or it is of another report, table or page.
     """
     manifest = report.with_name(MANIFEST)
     if not manifest.is_file():
@@ -153,7 +157,7 @@ def require_unedited(report: Path) -> dict[str, str]:
     recorded = read_manifest(report.parent)
     if report.name not in recorded:
         raise ArtifactError(f"{manifest}: does not name {report.name}; build again")
-    for name in (report.name, "report.md"):
+    for name in (report.name, TABLES, PAGE):
         if name in recorded:
             _require_unchanged(report.with_name(name), recorded[name], manifest)
     return recorded

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
+from edge_convnext.report.data_table import data_rows, setting_rows
 from edge_convnext.report.environment_table import environment_rows
 from edge_convnext.report.in_runtime import (
     PRODUCT_HEADINGS,
@@ -24,7 +25,6 @@ from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
     MISSING,
     RECOVERY_HEADINGS,
-    count,
     footnote,
     graph_name,
     headings,
@@ -43,7 +43,6 @@ from edge_convnext.report.throughput_table import (
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
-    from edge_convnext.report.described import SettingReport
     from edge_convnext.report.measured import BenchmarkRow
     from edge_convnext.report.stages import SensitivityReport
 
@@ -51,7 +50,6 @@ __all__ = ["to_markdown"]
 
 _MANY_CLASSES = 40  # with more, only those that changed most are listed
 _LISTED_CLASSES = 20
-_LISTED_SETTINGS = 10  # items of one value
 _SENSITIVITY = ("operation", "noise %", "alone dB", "alone agree %", "spared dB", "spared agree %")
 
 
@@ -253,39 +251,13 @@ def _throughput(report: Report) -> list[str]:
 
 
 def _data(report: Report) -> list[str]:
-    data = report.data
-    if data is None:
+    if not (facts := data_rows(report)):
         return []
-    facts = (
-        ("source", data.source),
-        ("split", data.split),
-        ("training images", count(data.n_train)),
-        ("evaluation images", count(data.n_val)),
-        ("calibration images", count(data.n_calibration)),
-        ("calibration source", data.calibration_source or "the training side"),
-        ("left out of calibration, also in evaluation", str(data.left_out)),
-        ("unreadable, skipped", str(data.skipped_images)),
-    )
     return ["## Data and calibration", table(("what", "value"), facts)]
 
 
 def _settings(report: Report) -> list[str]:
     """Settings and their origins, folded: they are needed when a figure surprises."""
-    if not report.settings:
+    if not (rows := setting_rows(report)):
         return []
-    rows = (
-        (one.name, _shown_value(one), f"{one.source} ({one.detail})" if one.detail else one.source)
-        for one in report.settings
-    )
-    read = table(("setting", "value", "source"), rows)
-    return folded("What was read, and from where", read)
-
-
-def _shown_value(setting: SettingReport) -> str:
-    value = setting.value
-    if not isinstance(value, list):
-        return MISSING if value is None else str(value)
-    if setting.name == "image_size" and len(value) == 2:
-        return f"{value[0]} x {value[1]}"
-    shown = ", ".join(map(str, value[:_LISTED_SETTINGS]))
-    return f"{shown}, ... ({len(value)})" if len(value) > _LISTED_SETTINGS else shown
+    return folded("What was read, and from where", table(("setting", "value", "source"), rows))

@@ -126,7 +126,7 @@ def _graph(row: BenchmarkRow) -> str:
 
 def timed_once_note(benchmark: BenchmarkReport) -> list[str]:
     """What was timed at the smallest batch size alone, and why; nothing where all were further."""
-    if not benchmark.timed_once:
+    if not benchmark.timed_once or not benchmark.rows:
         return []
     batch = smallest_batch(benchmark)
     timed = sum(row.batch == batch for row in benchmark.rows)

@@ -23,11 +23,8 @@ def test_the_report_names_the_files_that_lie_beside_it(tmp_path, model):
     assert [file.path for file in written.outputs] == ["model.int8.onnx"]
     assert Report.read(folder / "report.json") == written
     assert set(read_manifest(folder)) == {
-        "model.int8.onnx",
-        "report.json",
-        "report.md",
-        "recipe.yaml",
-    }
+        "model.int8.onnx", "report.json", "report.md", "report.html", "recipe.yaml",
+    }  # fmt: skip
 
 
 def test_an_older_build_goes_as_a_whole_and_what_is_the_users_stays(tmp_path, model):
@@ -38,13 +35,9 @@ def test_an_older_build_goes_as_a_whole_and_what_is_the_users_stays(tmp_path, mo
     publish(Beside({"model.fp32.onnx": model}), example_report(), folder)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert files == {
-        "model.fp32.onnx",
-        "report.json",
-        "report.md",
-        "recipe.yaml",
-        "manifest.json",
-        "notes.txt",
-    }
+        "model.fp32.onnx", "report.json", "report.md", "report.html", "recipe.yaml",
+        "manifest.json", "notes.txt",
+    }  # fmt: skip
 
 
 def test_a_file_of_our_names_that_is_the_users_is_never_replaced(tmp_path, model):

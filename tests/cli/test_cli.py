@@ -33,7 +33,7 @@ def test_starting_imports_nothing_heavy(line, tmp_path):
 
 
 def test_help_imports_no_arrays_images_or_schemas(tmp_path):
-    light = "numpy PIL pydantic yaml google platformdirs"
+    light = "numpy PIL pydantic yaml google platformdirs jinja2"
     code = (
         "import sys\nfrom edge_convnext.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
@@ -203,9 +203,9 @@ def test_what_is_wrong_with_a_word_is_told_without_words_of_pydantic(call, line,
 def test_every_command_is_registered_once_and_in_order():
     names = [command.name for command in app.registered_commands]
     assert names == [
-        "build", "check", "tune", "train", "eval", "export", "bench", "bundle", "merge", "predict",
-        "sensitivity", "recover", "engine", "deploy", "gate", "compare", "history", "card",
-        "verify", "inspect", "models", "recipes", "targets", "doctor",
+        "build", "check", "tune", "train", "eval", "export", "bench", "bundle", "merge", "report",
+        "predict", "sensitivity", "recover", "engine", "deploy", "gate", "compare", "history",
+        "card", "verify", "inspect", "models", "recipes", "targets", "doctor",
     ]  # fmt: skip
     assert [group.name for group in app.registered_groups] == ["cache"]
 

@@ -79,9 +79,10 @@ NEW = {"model.fp32.onnx": "new fp32", "model.int8.onnx": "new int8"}
 def check_new(folder):
     found = content(folder)
     assert is_whole(folder)
-    assert set(found) == {*NEW, *MINE, "report.json", "report.md", "recipe.yaml", MANIFEST}
+    made = {"report.json", "report.md", "report.html", "recipe.yaml"}
+    assert set(found) == {*NEW, *MINE, *made, MANIFEST}
     assert {name: found[name] for name in {**NEW, **MINE}} == {**NEW, **MINE}
-    assert set(read_manifest(folder)) == {*NEW, "report.json", "report.md", "recipe.yaml"}
+    assert set(read_manifest(folder)) == {*NEW, *made}
     assert left(folder) == []
 
 
@@ -259,6 +260,7 @@ def hashes(folder):
     "name",
     [
         *("report.json", "report.md", "manifest.json", "calibration.csv", "predictions.csv"),
+        "report.html",
         *("model.fp32.onnx", "model.int8.rtx.sm86.b1.engine", "gpu/int8.b1.onnx"),
     ],
 )

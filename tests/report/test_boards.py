@@ -37,6 +37,11 @@ def test_where_nothing_was_measured_there_are_dashes():
     assert raced(run(benchmark=None)) == ""
 
 
+def test_a_race_without_rows_is_no_error():
+    nothing = run().benchmark.model_copy(update={"rows": ()})
+    assert cells(benchmark=nothing)["ms"] == "-"
+
+
 def test_a_verdict_that_is_undecided_ships_nothing():
     verdict = run().verdict.model_copy(update={"ship": "undecided"})
     found = cells(verdict=verdict)

@@ -92,7 +92,7 @@ def test_an_addition_takes_no_changed_file_for_the_builds_own(build):
     add_sensitivity(build, {})
     assert {check.state for check in verify_build(build)} == {"unchanged"}
     after = read_manifest(build)
-    assert set(after) == {*before, "report.md", "recipe.yaml"}
+    assert set(after) == {*before, "report.md", "report.html", "recipe.yaml"}
     (build / "report.md").write_text("my notes")  # made from the report, and made again
     add_sensitivity(build, {})
     model.write_bytes(whole + b"x")

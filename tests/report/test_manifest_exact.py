@@ -65,6 +65,7 @@ def test_every_file_is_found_as_it_is(build):
 VARIES = {
     "report.json": "has timings, the date and seconds per stage",
     "report.md": "has timings, the date and seconds per stage",
+    "report.html": "has timings, the date and seconds per stage",
     "gpu/x.engine": "a builder numbers and times what it compiles",
     "gpu/x.engine.json": "describes the engine",
 }
@@ -164,7 +165,7 @@ def test_a_damaged_manifest_says_what_to_do(tmp_path):
 
 
 def test_a_report_is_as_the_build_wrote_it_by_the_manifest_beside_it(tmp_path):
-    files = {"report.json": "r", "report.md": "m", "model.onnx": "o"}
+    files = {"report.json": "r", "report.md": "m", "report.html": "h", "model.onnx": "o"}
     build = make_build(tmp_path / "build", files)
     report, manifest = build / "report.json", build / "manifest.json"
     assert require_unedited(report) == {name: sha(text) for name, text in files.items()}
@@ -176,7 +177,7 @@ def test_a_report_is_as_the_build_wrote_it_by_the_manifest_beside_it(tmp_path):
             require_unedited(report)
         return str(caught.value)
 
-    for name in ("report.md", "report.json"):
+    for name in ("report.html", "report.md", "report.json"):
         (build / name).write_text("edited")
         told = f"{build / name}: is not the file that {manifest} is about; build again"
         assert refusal() == told

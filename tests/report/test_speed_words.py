@@ -2,7 +2,13 @@ import pytest
 from support.example_report import BENCHMARK
 from support.verdicts import benchmark
 
-from edge_convnext.report.speed_words import interval_note, show_ratio, show_vs_raw, why_loose
+from edge_convnext.report.speed_words import (
+    interval_note,
+    show_ratio,
+    show_vs_raw,
+    timed_once_note,
+    why_loose,
+)
 
 RAW, CHOSEN = BENCHMARK["raw_fp32"], BENCHMARK["chosen"]
 
@@ -54,3 +60,16 @@ def test_on_a_quiet_machine_the_ratios_stand():
     assert show_vs_raw(quiet, row.model_copy(update={"latency_ms_p50": 0.0}), False) is None
     assert interval_note(quiet) == "; vs raw: 95 % interval over rounds 1.90 to 2.10 where chosen"
     assert interval_note(benchmark(speedup_vs_raw_fp32_ci95=None)) == ""
+
+
+def test_what_was_timed_once_is_counted_and_nothing_is_told_without_rows():
+    (told,) = timed_once_note(benchmark(timed_once=["a"]))
+    assert told.startswith("1 of 4 were timed at batch 1 alone")
+    assert timed_once_note(benchmark(timed_once=["a"], rows=[])) == []
+    assert timed_once_note(benchmark()) == []
+
+
+def test_a_row_that_took_no_time_has_no_ratio():
+    quiet = benchmark()
+    row = quiet.rows[0].model_copy(update={"latency_ms_p50": 0.0})
+    assert show_vs_raw(quiet, row, False) is None

@@ -17,6 +17,7 @@ def check_report(report, folder):
         "report.json",
         "report.md",
         "recipe.yaml",
+        "report.html",
         "manifest.json",
     }
     for file in (*report.outputs, *artifacts_of(report)):

@@ -1,4 +1,4 @@
-"""Write a board's results: the file that ships there, `report.json` and `report.md`."""
+"""Write a board's results: the file that ships there, and the forms of its report."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, get_args
 
 from edge_convnext.core.artifacts import Precision
 from edge_convnext.core.errors import ArtifactError
-from edge_convnext.core.files import write_text_atomic
 from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import left_names, swap, written_beside
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
-from edge_convnext.report.folder import REPORT
-from edge_convnext.report.manifest import MANIFEST, write_manifest
-from edge_convnext.report.markdown import to_markdown
+from edge_convnext.report.folder import REPORT, is_own_page, write_reports
+from edge_convnext.report.manifest import MANIFEST, PAGE, TABLES, write_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["OWN_FILES", "PREDICTIONS", "find_old", "publish_board"]
 
 PREDICTIONS = "predictions.csv"
-_TABLES = "report.md"
 _WINNERS = tuple(
     f"model.{precision}.{suffix}"
     for precision in get_args(Precision)
@@ -68,8 +65,9 @@ def find_old(out: Path) -> set[str]:
     with suppress(ArtifactError):
         report = Report.read(out / REPORT)
         if report.board is not None:
-            known |= {MANIFEST, REPORT, _TABLES, *(file.path for file in report.outputs)}
-    ours = (MANIFEST, REPORT, _TABLES, *OWN_FILES)
+            known |= {MANIFEST, REPORT, TABLES, *(file.path for file in report.outputs)}
+            known |= {PAGE} if is_own_page(out / PAGE) else set()
+    ours = (MANIFEST, REPORT, TABLES, PAGE, *OWN_FILES)
     named = {name for name in ours if os.path.lexists(out / name)}
     if foreign := sorted(named - known):
         raise ArtifactError(
@@ -84,7 +82,6 @@ def _write_all(files: Beside, report: Report, new: Path, out: Path) -> Report:
     written = report.model_copy(
         update={"outputs": tuple(FileReport.of(path, new) for path in made)}
     )
-    write_text_atomic(new / _TABLES, to_markdown(written))
-    written.write(new / REPORT)
-    write_manifest(new, (*made, new / REPORT, new / _TABLES))
+    write_reports(written, new, new)
+    write_manifest(new, (*made, new / REPORT, new / TABLES, new / PAGE))
     return written

@@ -35,7 +35,13 @@ from edge_convnext.devices.ssh.running import following
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
 from edge_convnext.report.folder import REPORT
-from edge_convnext.report.manifest import MANIFEST, require_unedited
+from edge_convnext.report.manifest import (
+    MANIFEST,
+    PAGE,
+    TABLES,
+    read_manifest,
+    require_unedited,
+)
 
 __all__ = ["Session", "SilentEndError"]
 
@@ -317,10 +323,13 @@ class Session:
             for file in _files_of(report):
                 if not any(_is(root / file.path, file) for root in (out, new)):
                     self.fetch_file(f"{folder}/out/{file.path}", new / file.path, file)
-            with atomic_path(new / "report.md") as text:
-                self.receive(f"{folder}/out/report.md", text, _MAX_REPORT)
+            with atomic_path(new / TABLES) as text:
+                self.receive(f"{folder}/out/{TABLES}", text, _MAX_REPORT)
         with atomic_path(new / MANIFEST) as hashes:
             self.receive(f"{folder}/out/{MANIFEST}", hashes, _MAX_REPORT)
+        if PAGE in read_manifest(new):  # a board with an older version makes none
+            with atomic_path(new / PAGE) as page:
+                self.receive(f"{folder}/out/{PAGE}", page, _MAX_REPORT)
         require_unedited(new / REPORT)
         return report
 

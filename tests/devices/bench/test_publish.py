@@ -145,9 +145,10 @@ def test_the_report_names_the_files_beside_it_and_the_manifest_names_all(tmp_pat
     assert [one.path for one in written.outputs] == ["model.int8.onnx", "predictions.csv"]
     assert Report.read(out / "report.json") == written
     assert set(read_manifest(out)) == {
-        "model.int8.onnx", "predictions.csv", "report.json", "report.md",
+        "model.int8.onnx", "predictions.csv", "report.json", "report.md", "report.html",
     }  # fmt: skip
     assert "orin" in (out / "report.md").read_text()
+    assert "orin" in (out / "report.html").read_text()
 
 
 def test_an_older_bench_is_replaced_and_a_users_file_is_not(tmp_path, models):
@@ -155,7 +156,8 @@ def test_an_older_bench_is_replaced_and_a_users_file_is_not(tmp_path, models):
     out.mkdir()
     publish_board(Beside(models, TABLES), REPORT, out)
     assert find_old(out) == {
-        "model.int8.onnx", "predictions.csv", "report.json", "report.md", "manifest.json",
+        *("model.int8.onnx", "predictions.csv", "report.json", "report.md", "report.html"),
+        "manifest.json",
     }  # fmt: skip
     publish_board(Beside(models), REPORT, out)
     assert not (out / "predictions.csv").exists()

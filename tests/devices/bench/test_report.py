@@ -82,7 +82,7 @@ def test_a_boards_report_is_gated_by_what_the_board_answered(measured, root, tmp
 def test_a_boards_report_that_was_edited_is_neither_gated_nor_merged(measured, root, tmp_path):
     report, folder = measured
     assert set(read_manifest(folder)) == {
-        "report.json", "report.md", *(file.path for file in report.outputs)
+        "report.json", "report.md", "report.html", *(file.path for file in report.outputs)
     }  # fmt: skip
     assert {check.state for check in verify_build(folder)} == {"unchanged"}
     edited = shutil.copytree(folder, tmp_path / "edited")

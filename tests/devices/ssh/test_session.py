@@ -14,6 +14,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 import psutil
 from support.builds import run_command
+from support.html_pages import check_page
 from support.ssh_boards import FIRST, NEEDS_SSHD, NOISY, OTHER, PYTHON, SECOND, make_key
 
 from edge_convnext import __version__
@@ -55,6 +56,7 @@ def test_two_boards_run_side_by_side_merge_back_and_keep_nothing(boards, root, t
         assert report.board is not None
         assert not report.verdict.passed
         assert (tmp_path / "out" / host / "report.md").is_file()
+        check_page((tmp_path / "out" / host / "report.html").read_text(encoding="utf-8"))
         assert boards.left(host) == []
         assert not (boards.cache(host) / "edge-convnext-remote").exists()
     shutil.copytree(root / "build", tmp_path / "build")

@@ -1,0 +1,1 @@
+"""The report as a page of HTML: a view model per section, pictures as numbers, and templates."""
