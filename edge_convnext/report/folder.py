@@ -19,6 +19,7 @@ from edge_convnext.core.swap import (
     swap,
     written_beside,
 )
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.manifest import (
     MANIFEST,
     PAGE,
@@ -33,21 +34,16 @@ if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
 
 __all__ = [
-    "REPORT",
     "amend_report",
     "check_addable",
     "check_writable",
     "files_in",
     "find_old_files",
-    "gpu_graph_name",
     "is_own_page",
     "renew_page",
     "write_report",
     "write_reports",
 ]
-
-REPORT = "report.json"
-
 
 _RENEWED = (TABLES, PAGE, RECIPE_FILE)  # made from `report.json`, anew with each addition
 
@@ -285,8 +281,3 @@ def _require_own_page(folder: Path) -> None:
     raise ArtifactError(
         f"{page}: would be overwritten, and no build in {folder} says that it wrote it; move it"
     )
-
-
-def gpu_graph_name(path: Path) -> str:
-    """Where in a build's folder a graph for TensorRT goes."""
-    return f"{GPU_FOLDER}/{path.name}"

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.text import printable
-from edge_convnext.report.summary import plain
+from edge_convnext.report.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
