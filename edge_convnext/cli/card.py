@@ -40,7 +40,7 @@ def card(
         ),
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="With --push, make a new repository public.")
+        bool, typer.Option("--public", help="Make a new repository of --push public.")
     ] = False,
     verbose: VerboseFlag = False,
 ) -> None:

@@ -19,6 +19,7 @@ from edge_convnext.core.swap import (
     swap,
     written_beside,
 )
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.manifest import MANIFEST, check_unchanged, read_manifest, write_manifest
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ __all__ = [
     "write_report",
     "write_reports",
 ]
-
-REPORT = "report.json"
-
 
 _TABLES = "report.md"
 
