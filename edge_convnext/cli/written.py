@@ -22,7 +22,7 @@ def require_apart(files: Iterable[Path | None], sources: Iterable[Path]) -> None
         ArtifactError: A file is one of the sources, or their report.
     """
     from edge_convnext.core.errors import ArtifactError
-    from edge_convnext.report.folder import REPORT
+    from edge_convnext.report.file_names import REPORT
 
     read = {one.resolve() for source in sources for one in (source, source / REPORT)}
     for file in files:

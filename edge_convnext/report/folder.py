@@ -19,6 +19,7 @@ from edge_convnext.core.swap import (
     swap,
     written_beside,
 )
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.manifest import (
     MANIFEST,
     PAGE,
@@ -45,9 +46,6 @@ __all__ = [
     "write_report",
     "write_reports",
 ]
-
-REPORT = "report.json"
-
 
 _RENEWED = (TABLES, PAGE, RECIPE_FILE)  # made from `report.json`, anew with each addition
 

@@ -16,7 +16,7 @@ from edge_convnext.report.card.figures import numerics_of, performance_of
 from edge_convnext.report.card.stated import Stated
 from edge_convnext.report.card.text import card_text, model_files
 from edge_convnext.report.contract import Report
-from edge_convnext.report.folder import REPORT
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.manifest import require_unedited
 
 __all__ = ["Card", "make_card", "write_card"]

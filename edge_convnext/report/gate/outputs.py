@@ -6,16 +6,14 @@ first, so no format gets control characters.
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from xml.etree import ElementTree
 
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import escape_markdown, printable
 from edge_convnext.report.gate.criteria import Criterion, Decision
 from edge_convnext.report.gate.decide import GateResult
 
 __all__ = [
-    "escape_markdown",
     "refusal_annotation",
     "refusal_junit",
     "refusal_markdown",
@@ -29,9 +27,6 @@ __all__ = [
 _SCHEMA = "edge-convnext/gate/1"
 _SUITE = "edge-convnext gate"
 _SIGNS: dict[Decision, str] = {"pass": "✅", "fail": "❌", "inconclusive": "⚠️"}
-_MARKDOWN = frozenset("\\`*_[]<>|#~&$")
-_LINKED = re.compile("@|#|://|www(?=[.])", re.IGNORECASE)  # mentions, issues, addresses
-_NOTHING = "&#8203;"  # a zero-width space: GitHub links even escaped ones
 _COMMANDS: dict[Decision, str] = {"pass": "notice", "fail": "error", "inconclusive": "warning"}
 
 
@@ -152,12 +147,6 @@ def _outcome(result: GateResult, strict: bool) -> str:
     if result.decision == "inconclusive":
         text += ", which fails under --strict" if strict else ", which passes without --strict"
     return f"{text}."
-
-
-def escape_markdown(text: str) -> str:
-    """Escape text so that Markdown shows it literally, and GitHub neither links nor notifies."""
-    escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
-    return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)
 
 
 def refusal_junit(reason: str) -> str:

@@ -21,7 +21,7 @@ from edge_convnext.report.compare.sides import (
 )
 from edge_convnext.report.compare.speeds import chosen_row
 from edge_convnext.report.contract import Report
-from edge_convnext.report.folder import REPORT
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.gate.baseline import Speed, read_baseline, speed_of
 from edge_convnext.report.manifest import MANIFEST
 

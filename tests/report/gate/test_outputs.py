@@ -112,18 +112,6 @@ def test_markdown_shows_text_of_others_as_it_is():
     assert "| ❌ fail | `c_fail` | - | - | 3 |" in shown
 
 
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("@all", "@&#8203;all"), ("a#1", "a\\#&#8203;1"), ("http://x", "http://&#8203;x"),
-        ("WWW.x.y", "WWW&#8203;.x.y"), ("www", "www"),
-        ("*_[]<>|~&$`\\", r"\*\_\[\]\<\>\|\~\&\$\`\\"),
-    ],
-)  # fmt: skip
-def test_markdown_links_and_notifies_nobody(text, shown):
-    assert outputs.escape_markdown(text) == shown
-
-
 def test_annotations_are_commands_by_what_was_decided():
     found = outputs.to_annotations(result_of("pass", "inconclusive", "fail"), strict=False)
     assert found.splitlines() == [
