@@ -40,7 +40,7 @@ def card(
         ),
     ] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="Make the repository public if --push makes a new one.")
+        bool, typer.Option("--public", help="Make a new repository of --push public.")
     ] = False,
     verbose: VerboseFlag = False,
 ) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
-__all__ = ["printable"]
+__all__ = ["escape_markdown", "printable"]
 
 # GitHub's runner looks for its older commands anywhere in a line of a job's output.
 _RUNNER_COMMAND = "##["
+_MARKDOWN = frozenset("\\`*_[]<>|#~&$")
+_LINKED = re.compile("@|#|://|www(?=[.])", re.IGNORECASE)  # mentions, issues, addresses
+_NOTHING = "&#8203;"  # a zero-width space: GitHub links even escaped ones
 
 
 def printable(text: str) -> str:
@@ -32,3 +36,9 @@ def _escape(character: str) -> str:
     if number <= 0xFF:
         return f"\\x{number:02x}"
     return f"\\u{number:04x}" if number <= 0xFFFF else f"\\U{number:08x}"
+
+
+def escape_markdown(text: str) -> str:
+    """Escape text so that Markdown shows it literally, and GitHub neither links nor notifies."""
+    escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
+    return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)

@@ -87,7 +87,7 @@ def nearest_of_fastest(
         nearness: Nearness of a candidate to FP32; more is nearer.
         agreement_pct: Share of the images with FP32's class, in percent, by name; of those that
             were evaluated.
-        in_db: Whether that is an SQNR in dB. The worth of another measure is not known.
+        in_db: True if that is an SQNR in dB. The worth of another measure is not known.
 
     Returns:
         The nearest first, and of those that are as near the fastest.

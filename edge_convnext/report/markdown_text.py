@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from edge_convnext.core.text import printable
 from edge_convnext.report.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["bullets", "escape", "escape_markdown", "folded", "table"]
-
-_MARKDOWN = frozenset("\\`*_[]<>|#~&$")
-_LINKED = re.compile("@|#|://|www(?=[.])", re.IGNORECASE)  # mentions, issues, addresses
-_NOTHING = "&#8203;"  # a zero-width space: GitHub links even escaped ones
+__all__ = ["bullets", "escape", "folded", "table"]
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -38,9 +32,3 @@ def folded(summary: str, *parts: str) -> list[str]:
 def escape(text: str) -> str:
     """Escape what Markdown or HTML would read in `text`."""
     return "".join(f"\\{char}" if char in "\\`*_[]<>|#~&" else char for char in plain(text))
-
-
-def escape_markdown(text: str) -> str:
-    """Escape text so that Markdown shows it literally, and GitHub neither links nor notifies."""
-    escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
-    return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)

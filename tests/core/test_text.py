@@ -1,6 +1,6 @@
 import pytest
 
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import escape_markdown, printable
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,15 @@ def test_printable_leaves_letters_of_any_language_alone():
     for text in ("crème brûlée 火\u3000災 😀", "C:\\new", "[b]x[/b]"):
         assert printable(text) == text
     assert printable("a\r\u2028\U000e0001") == r"a\x0d\u2028\U000e0001"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("@all", "@&#8203;all"), ("a#1", "a\\#&#8203;1"), ("http://x", "http://&#8203;x"),
+        ("WWW.x.y", "WWW&#8203;.x.y"), ("www", "www"),
+        ("*_[]<>|~&$`\\", r"\*\_\[\]\<\>\|\~\&\$\`\\"),
+    ],
+)  # fmt: skip
+def test_markdown_links_and_notifies_nobody(text, shown):
+    assert escape_markdown(text) == shown

@@ -1,6 +1,4 @@
-import pytest
-
-from edge_convnext.report.markdown_text import bullets, escape, escape_markdown, folded, table
+from edge_convnext.report.markdown_text import bullets, escape, folded, table
 
 
 def test_cells_are_escaped_and_rows_are_whole():
@@ -21,15 +19,3 @@ def test_a_folded_part_shows_its_summary_alone():
 
 def test_nothing_from_outside_is_markup():
     assert escape("# *a* ~b~ &amp; `c`") == r"\# \*a\* \~b\~ \&amp; \`c\`"
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("@all", "@&#8203;all"), ("a#1", "a\\#&#8203;1"), ("http://x", "http://&#8203;x"),
-        ("WWW.x.y", "WWW&#8203;.x.y"), ("www", "www"),
-        ("*_[]<>|~&$`\\", r"\*\_\[\]\<\>\|\~\&\$\`\\"),
-    ],
-)  # fmt: skip
-def test_markdown_links_and_notifies_nobody(text, shown):
-    assert escape_markdown(text) == shown

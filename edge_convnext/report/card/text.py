@@ -9,7 +9,7 @@ import yaml
 
 from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.image_size import show_size
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import escape_markdown, printable
 from edge_convnext.report.card.stated import (
     Stated,
     base_model_of,
@@ -19,7 +19,6 @@ from edge_convnext.report.card.stated import (
     split_words,
 )
 from edge_convnext.report.contract import Report
-from edge_convnext.report.markdown_text import escape_markdown
 from edge_convnext.report.measured import AccuracyReport, PrecisionAccuracy
 from edge_convnext.report.summary import headings, summary_rows, verdict_line
 

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import escape_markdown, printable
 from edge_convnext.core.version import __version__
 from edge_convnext.report.compare.compare import Comparison, PairComparison
 from edge_convnext.report.compare.findings import OUTCOMES
 from edge_convnext.report.compare.sections import Section, comparison_sections
 from edge_convnext.report.compare.sides import Side
-from edge_convnext.report.markdown_text import escape_markdown
 from edge_convnext.report.page import render_page
 
 __all__ = ["to_html", "to_json", "to_markdown"]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from xml.etree import ElementTree
 
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import escape_markdown, printable
 from edge_convnext.report.gate.criteria import Criterion, Decision
 from edge_convnext.report.gate.decide import GateResult
-from edge_convnext.report.markdown_text import escape_markdown
 
 __all__ = [
     "refusal_annotation",
