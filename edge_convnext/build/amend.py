@@ -20,7 +20,8 @@ from edge_convnext.core.recipe import DIGITS, Recipe
 from edge_convnext.data.places import require_outside
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.networks.stated_weights import is_path
-from edge_convnext.report.folder import REPORT, amend_report
+from edge_convnext.report.file_names import REPORT
+from edge_convnext.report.folder import amend_report
 from edge_convnext.stages import quantize
 from edge_convnext.stages.sensitivity import Sensitivity
 

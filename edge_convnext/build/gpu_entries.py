@@ -9,7 +9,7 @@ from edge_convnext.build.engines import EngineBuild
 from edge_convnext.build.lineage import Lineage
 from edge_convnext.build.stage_parts import StageFiles, report_variant
 from edge_convnext.core.artifacts import Engine
-from edge_convnext.report.folder import gpu_graph_name
+from edge_convnext.report.file_names import gpu_graph_name
 from edge_convnext.report.stages import EngineReport, StageReport, VariantReport
 from edge_convnext.stages import write_for_tensorrt
 

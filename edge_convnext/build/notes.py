@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.artifacts import ARM_GRAPH
 from edge_convnext.measure.to_report import few_rounds_notes, licence_notes, skewed_notes
 from edge_convnext.report.contract import HALF_SEARCHED
-from edge_convnext.report.folder import gpu_graph_name
+from edge_convnext.report.file_names import gpu_graph_name
 from edge_convnext.report.speed_words import show_ratio
 from edge_convnext.report.stages import FallbackReport
 from edge_convnext.runtimes.lint import lint

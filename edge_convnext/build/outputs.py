@@ -13,7 +13,7 @@ from edge_convnext.core.recipe import DIGITS
 from edge_convnext.data.calibration import write_calibration_csv
 from edge_convnext.measure.accuracy import Predictions, write_predictions_csv
 from edge_convnext.report.beside import Beside
-from edge_convnext.report.folder import gpu_graph_name
+from edge_convnext.report.file_names import gpu_graph_name
 
 if TYPE_CHECKING:
     from edge_convnext.build.engines import EngineBuild

@@ -249,7 +249,7 @@ def _runs_here(row: BenchmarkRow) -> bool:
 def _chosen_runtime(path: Path) -> _Choice:
     """The runtime that the report next to the file measured as the best for exactly this file."""
     from edge_convnext.report.contract import Report
-    from edge_convnext.report.folder import REPORT
+    from edge_convnext.report.file_names import REPORT
 
     whole = path.absolute()
     inside = whole.parent.name in (CPU_FOLDER, GPU_FOLDER)

@@ -11,7 +11,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.data.splits import Splits
 from edge_convnext.report.contract import Report
-from edge_convnext.report.folder import REPORT
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.manifest import MANIFEST, read_manifest
 
 __all__ = ["build_of", "tell_changed", "tell_seen"]

@@ -1,7 +1,19 @@
-"""The name of the report's file, for those who need no more of a build's folder."""
+"""Names of files in a build's folder, for those that need nothing else of it."""
 
 from __future__ import annotations
 
-__all__ = ["REPORT"]
+from typing import TYPE_CHECKING
+
+from edge_convnext.core.artifacts import GPU_FOLDER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["REPORT", "gpu_graph_name"]
 
 REPORT = "report.json"
+
+
+def gpu_graph_name(path: Path) -> str:
+    """Where in a build's folder a graph for TensorRT goes."""
+    return f"{GPU_FOLDER}/{path.name}"

@@ -34,13 +34,11 @@ if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
 
 __all__ = [
-    "REPORT",
     "amend_report",
     "check_addable",
     "check_writable",
     "files_in",
     "find_old_files",
-    "gpu_graph_name",
     "is_own_page",
     "renew_page",
     "write_report",
@@ -283,8 +281,3 @@ def _require_own_page(folder: Path) -> None:
     raise ArtifactError(
         f"{page}: would be overwritten, and no build in {folder} says that it wrote it; move it"
     )
-
-
-def gpu_graph_name(path: Path) -> str:
-    """Where in a build's folder a graph for TensorRT goes."""
-    return f"{GPU_FOLDER}/{path.name}"

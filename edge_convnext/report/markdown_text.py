@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_convnext.report.summary import plain
+from edge_convnext.report.words import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.core.errors import shorten
 from edge_convnext.core.image_size import show_size
 from edge_convnext.report.speed_words import interval_note, show_vs_raw
+from edge_convnext.report.words import MISSING, count, number, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +38,6 @@ __all__ = [
     "verdict_line",
 ]
 
-MISSING = "-"  # not measured
 RECOVERY_HEADINGS = (
     "recovered", "kept", "dB before", "after", "agree % before", "after", "learnt from", "judged on"
 )  # fmt: skip
@@ -280,20 +280,5 @@ def state_text(value: JsonValue) -> str:
     return MISSING if value is None else str(value)
 
 
-def plain(text: str) -> str:
-    """One line without control characters, which would steer a terminal."""
-    return "".join(char if char.isprintable() else " " for char in text)
-
-
 def _drop(drop_pp: float, interval: tuple[float, float]) -> str:
     return f"{drop_pp:.2f} [{interval[0]:.2f}, {interval[1]:.2f}]"
-
-
-def number(value: float | None, digits: int) -> str:
-    """Fixed decimals; `-` for None."""
-    return MISSING if value is None else f"{value:.{digits}f}"
-
-
-def count(number: int | None) -> str:
-    """With thousands separators; `-` for None."""
-    return MISSING if number is None else f"{number:,}"

@@ -11,7 +11,7 @@ from edge_convnext.build.lineage import Lineage
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.errors import QuantizationError
 from edge_convnext.networks.plans import Plan, float_plan
-from edge_convnext.report.folder import gpu_graph_name
+from edge_convnext.report.file_names import gpu_graph_name
 from edge_convnext.stages import place_qdq, write_for_tensorrt
 
 PLAN = Plan("nhwc", "blocks", batch=8, family="typed")

@@ -1,7 +1,8 @@
-from edge_convnext.report import folder
-from edge_convnext.report.file_names import REPORT
+from pathlib import Path
+
+from edge_convnext.report.file_names import REPORT, gpu_graph_name
 
 
-def test_the_folder_of_a_build_has_the_report_by_its_name():
-    assert folder.REPORT is REPORT
+def test_files_have_their_usual_names():
     assert REPORT == "report.json"
+    assert gpu_graph_name(Path("cache/x/int8.b1.onnx")) == "gpu/int8.b1.onnx"

@@ -4,11 +4,8 @@ import pytest
 from support.example_report import example_report
 
 from edge_convnext.report.summary import (
-    count,
     graph_name,
     headings,
-    number,
-    plain,
     state_text,
     summary_rows,
     title,
@@ -33,21 +30,6 @@ def test_the_title_names_the_model_and_the_verdict_what_ships():
 def test_a_graph_is_called_by_form_and_precision():
     row = example_report().benchmark.rows[0]
     assert row.precision in graph_name(row).lower() or row.form in graph_name(row)
-
-
-@pytest.mark.parametrize(("value", "text"), [(None, "-"), (1.256, "1.26"), (0.0, "0.00")])
-def test_a_number_has_its_digits(value, text):
-    assert number(value, 2) == text
-
-
-def test_a_count_that_is_missing_is_a_dash():
-    assert count(None) == "-"
-    assert count(1234) in ("1234", "1,234")
-
-
-@pytest.mark.parametrize("text", ["a\x1b[2Jb", "a\nb", "a\u202eb"])
-def test_text_from_outside_steers_nothing(text):
-    assert plain(text).isprintable()
 
 
 @pytest.mark.parametrize("value", [None, True, 3, 2.5, "text", ["a", "b"], {"a": 1}])

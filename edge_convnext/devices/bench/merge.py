@@ -41,7 +41,8 @@ def merge_boards(
             file of this build was changed. Nothing is written then.
     """
     build_dir = Path(build_dir)
-    from edge_convnext.report.folder import REPORT, amend_report, check_addable
+    from edge_convnext.report.file_names import REPORT
+    from edge_convnext.report.folder import amend_report, check_addable
 
     path = build_dir / REPORT
     build = Report.read(path)

@@ -12,7 +12,8 @@ from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import left_names, swap, written_beside
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
-from edge_convnext.report.folder import REPORT, is_own_page, write_reports
+from edge_convnext.report.file_names import REPORT
+from edge_convnext.report.folder import is_own_page, write_reports
 from edge_convnext.report.manifest import MANIFEST, PAGE, TABLES, write_manifest
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from edge_convnext.core.marks import MARK, is_marked, remove_marked
 from edge_convnext.core.swap import require_writable
 from edge_convnext.devices.bench.publish import find_old
 from edge_convnext.report.contract import Report
-from edge_convnext.report.folder import REPORT
+from edge_convnext.report.file_names import REPORT
 
 __all__ = ["UNPACKED", "check_folder", "drop_others", "drop_unpacked", "removed_on_failure"]
 

@@ -34,7 +34,7 @@ from edge_convnext.devices.ssh.relay import Relay
 from edge_convnext.devices.ssh.running import following
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
-from edge_convnext.report.folder import REPORT
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.manifest import (
     MANIFEST,
     PAGE,

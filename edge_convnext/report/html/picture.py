@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from edge_convnext.core.errors import shorten
 from edge_convnext.report.html.parts import Anchor, Shape
-from edge_convnext.report.summary import plain
+from edge_convnext.report.words import plain
 
 __all__ = [
     "ROW",
