@@ -48,6 +48,7 @@ class TimedRow:
     gpu_ms_p90: float | None = None
     gpu_ms_p99: float | None = None
     round_gpu_ms_p50: tuple[float, ...] = ()
+    latency_ms_deciles: tuple[float, ...] = ()  # 10th to 90th percentile; empty below 100 samples
 
     @property
     def artifact(self) -> str:
@@ -77,6 +78,7 @@ class TimedRow:
             samples=len(samples),
             rounds=len(calls),
             round_latency_ms_p50=tuple(map(statistics.median, turns.calls)),
+            latency_ms_deciles=_deciles(samples),
         )
         if not turns.launches:
             return row
@@ -213,6 +215,13 @@ def make_row(
         baseline_memory_bytes=None,
     )
     return row.with_memory(memory).timed(turns)
+
+
+def _deciles(samples: NDArray[np.float64]) -> tuple[float, ...]:
+    """The nine values between tenths of the samples; none of too few."""
+    if len(samples) < _MIN_SAMPLES_P90:
+        return ()
+    return tuple(map(float, np.percentile(samples, range(10, 100, 10))))
 
 
 def _percentile(samples: NDArray[np.float64], percent: float, needed: int) -> float | None:

@@ -88,6 +88,7 @@ def report_row(row: TimedRow, artifact: str) -> BenchmarkRow:
         gpu_ms_p90=row.gpu_ms_p90,
         gpu_ms_p99=row.gpu_ms_p99,
         round_gpu_ms_p50=row.round_gpu_ms_p50,
+        latency_ms_deciles=row.latency_ms_deciles,
     )
 
 

@@ -179,6 +179,8 @@ class BenchmarkRow(CandidateReport):
     """Null below 1,000 samples."""
     round_gpu_ms_p50: tuple[NonNegativeFloat, ...] = ()
     """In the order of the rounds."""
+    latency_ms_deciles: tuple[NonNegativeFloat, ...] = ()
+    """The 10th, 20th, to the 90th percentile; empty with too few samples, and in older reports."""
 
 
 class BenchmarkReport(Part):

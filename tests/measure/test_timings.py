@@ -4,7 +4,7 @@ import pytest
 from support.races import ROW, candidate
 
 from edge_convnext.measure.memory import PeakMemory
-from edge_convnext.measure.timings import BenchmarkResult, Judged
+from edge_convnext.measure.timings import BenchmarkResult, Judged, Turns
 
 ROUNDS = (5.0, 1.0, 2.0, 3.0, 9.0, 9.0)
 ONE = replace(ROW, candidate=candidate("a"), rounds=6, round_latency_ms_p50=ROUNDS)
@@ -65,3 +65,11 @@ def test_a_row_without_memory_keeps_what_it_had():
     known = ONE.with_memory(PeakMemory(3, 9))
     assert (known.baseline_memory_bytes, known.peak_memory_bytes) == (3, 9)
     assert known.with_memory(None) is known
+
+
+def test_the_deciles_are_of_all_samples_and_of_too_few_there_are_none():
+    turns = Turns((tuple(map(float, range(1, 52))), tuple(map(float, range(52, 102)))))
+    timed = ROW.timed(turns)
+    assert timed.latency_ms_deciles == (11.0, 21.0, 31.0, 41.0, 51.0, 61.0, 71.0, 81.0, 91.0)
+    assert (timed.latency_ms_p50, timed.latency_ms_p90) == (51.0, 91.0)
+    assert ROW.timed(Turns(((1.0, 2.0),))).latency_ms_deciles == ()

@@ -48,7 +48,9 @@ __all__ = ["speed_section"]
 
 _DRAWN = 10  # candidates
 _CURVES = 5
+_DECILES = 9
 _SPAN = 250.0  # pixels of the batch curves
+_BOXES = (("decile", "boxes: 10th to 90th percentile, and 30th to 70th"),)
 _TIMED = (
     "Timed is one call of the runtime with a prepared batch in memory, until its logits are there. "
     "Reading, decoding, resizing and normalizing an image lie outside. On a GPU, copies to it and "
@@ -130,6 +132,7 @@ def _spread(
         shapes=(*axis(scale, bottom, 0, f"ms at batch {batch}"), *shapes),
         legend=(
             *(("median", "median of all samples"), ("round", "median of one round")),
+            *(_BOXES if any(row.latency_ms_deciles for row in rows) else ()),
             *(("high", "90th and 99th percentile"), ("ring", "the chosen one")),
         ),
     )
@@ -137,7 +140,11 @@ def _spread(
 
 def _milliseconds(row: BenchmarkRow) -> list[float]:
     known = (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99)
-    return [*(one for one in known if one is not None), *row.round_latency_ms_p50]
+    return [
+        *(one for one in known if one is not None),
+        *row.round_latency_ms_p50,
+        *row.latency_ms_deciles,
+    ]
 
 
 def _said(row: BenchmarkRow) -> str:
@@ -153,6 +160,7 @@ def _strip(row: BenchmarkRow, scale: Scale, y: float, chosen: bool) -> list[Shap
     shapes = [
         label(fitting(row.artifact, shown), 4.0, y + 14),
         label(shown, 96.0, y + 14, "value", "end"),
+        *_boxes(row, scale, middle),
         *(dot(scale.at(ms), middle, 3, "round") for ms in row.round_latency_ms_p50[:200]),
         *(upright(scale.at(ms), middle - 6, middle + 6, "high", said) for ms in tail),
     ]
@@ -162,26 +170,31 @@ def _strip(row: BenchmarkRow, scale: Scale, y: float, chosen: bool) -> list[Shap
     return [*shapes, upright(x, middle - 8, middle + 8, "median", said)]
 
 
+def _boxes(row: BenchmarkRow, scale: Scale, middle: float) -> list[Shape]:
+    """Where four fifths of the samples lie, and within it two fifths."""
+    deciles = row.latency_ms_deciles
+    if len(deciles) != _DECILES:
+        return []
+    boxes = []
+    for low, high, half in ((deciles[0], deciles[-1], 5.0), (deciles[2], deciles[-3], 8.0)):
+        left, right = scale.at(low), scale.at(high)
+        boxes.append(Shape("box", "decile", left, middle - half, max(0.0, right - left), 2 * half))
+    return boxes
+
+
 def _table(report: Report, limits: Limits) -> Table:
     benchmark = report.benchmark
     headings = (
-        *(
-            "artifact",
-            "graph",
-            "batch",
-            "threads",
-            "p50 ms",
-            "p90 ms",
-            "p99 ms",
-            "GPU alone p50 ms",
-        ),
-        *("img/s", "samples", "rounds", "file MB", "peak memory MB", "before loading MB"),
+        *("artifact", "graph", "batch", "threads", "p10 ms", "p50 ms", "p90 ms", "p99 ms"),
+        *("GPU alone p50 ms", "img/s", "samples", "rounds", "file MB", "peak memory MB"),
+        "before loading MB",
     )
     rows = (
         (
             mark_refused(report, row.artifact),
             graph_name(row),
             *(str(one) for one in (row.batch, row.threads)),
+            number(next(iter(row.latency_ms_deciles), None), 2),
             *(number(ms, 2) for ms in (row.latency_ms_p50, row.latency_ms_p90, row.latency_ms_p99)),
             number(row.gpu_ms_p50, 2),
             number(row.throughput_img_s, 0),

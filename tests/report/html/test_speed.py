@@ -17,6 +17,10 @@ def section(**changes):
     return speed_section(example_report(**changes), Limits())
 
 
+def figure_of(found):
+    return next(one for one in found.blocks if one.kind == "figure")
+
+
 def texts(found):
     return [one.text for one in found.blocks if one.kind == "words"]
 
@@ -65,6 +69,17 @@ def test_rounds_are_dots_and_percentiles_lines():
     assert marks.count("round") == 2
     assert marks.count("high") == 2
     assert any("Only batch 1 was timed" in one for one in texts(found))
+
+
+def test_the_spread_of_all_samples_is_two_boxes():
+    deciles = [1.0, 1.1, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7, 9.0]
+    rows = [{**row(OV_INT8, 1, 1.4, 1), "latency_ms_deciles": deciles}]
+    spread = figure_of(section(benchmark={**BENCHMARK, "rows": rows, "best_float": None}))
+    wide, narrow = [one for one in spread.picture.shapes if one.css == "decile"]
+    assert wide.x < narrow.x < narrow.x + narrow.x2 < wide.x + wide.x2
+    assert "decile" in dict(spread.picture.legend)
+    assert spread.table.rows[0][4] == "1.00"
+    assert "decile" not in {one.css for one in figure_of(section()).picture.shapes}
 
 
 def test_the_state_of_a_board_is_a_table():
