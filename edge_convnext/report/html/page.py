@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.core.errors import MissingDependencyError, reason_of, shorten
+from edge_convnext.core.errors import reason_of, shorten
 from edge_convnext.core.version import __version__
 from edge_convnext.report.html.chain import (
     chain_section,
@@ -29,12 +29,11 @@ from edge_convnext.report.html.pareto import pareto_section
 from edge_convnext.report.html.parts import Limits, Section, Words
 from edge_convnext.report.html.speed import speed_section
 from edge_convnext.report.html.verdict import verdict_section
+from edge_convnext.report.page import make_environment
 from edge_convnext.report.summary import plain, verdict_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from jinja2 import Environment
 
     from edge_convnext.report.contract import Report
     from edge_convnext.report.html.changes import Change
@@ -89,7 +88,7 @@ def to_html(subjects: Sequence[Subject]) -> str:
     Raises:
         MissingDependencyError: jinja2 is not installed.
     """
-    template = _environment().get_template("page.html.j2")
+    template = make_environment(_clean).get_template("html/templates/page.html.j2")
     beside = sum(len(uri) for one in subjects for uri in one.images.values())
     text = ""
     for limits in _LIMITS:
@@ -160,25 +159,7 @@ def require_renderer() -> None:
     Raises:
         MissingDependencyError: jinja2 is not installed.
     """
-    _environment()
-
-
-@lru_cache(maxsize=1)
-def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError as error:
-        raise MissingDependencyError(
-            "report.html needs jinja2, which comes with edge-convnext: pip install jinja2"
-        ) from error
-    return Environment(
-        loader=FileSystemLoader(Path(__file__).with_name("templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_clean,
-    )
+    make_environment(_clean)
 
 
 def _clean(value: Any) -> Any:

@@ -8,6 +8,7 @@ from edge_convnext.core.intervals import paired_difference_interval
 from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.html.parts import Bullets, Figure, Picture, Section, Words, make_table
 from edge_convnext.report.html.picture import axis, interval, label, make_scale, upright
+from edge_convnext.report.next_steps import next_steps
 from edge_convnext.report.summary import (
     footnote,
     headings,
@@ -136,28 +137,13 @@ def _distance(report: Report) -> list[str]:
 
 
 def _next(report: Report) -> Iterator[Bullets]:
-    """What to do now, as far as the report tells."""
-    verdict = report.verdict
-    advice = []
-    if verdict.speed_skewed:
-        advice.append("Time it again on a quiet machine, such as with --wait-quiet 5.")
-    if verdict.images_to_show:
-        advice.append(f"Evaluate on more images: about {verdict.images_to_show:,} in all.")
-    if verdict.rounds_to_show:
-        advice.append(f"Time more rounds: --rounds {verdict.rounds_to_show}.")
-    if verdict.classes_past:
-        named = ", ".join(verdict.classes_past[:_NAMED])
-        more = len(verdict.classes_past) - _NAMED
-        advice.append(f"Look at what is lost in {named}{f' and {more} more' if more > 0 else ''}.")
-    if report.benchmark is None or report.accuracy is None:
-        advice.append("Measure what is missing: the reasons above say what that needs.")
-    if verdict.ship != "undecided" and not advice:
-        advice.append(
-            "Use it (edge-convnext deploy), and keep it as what later builds are compared with "
-            "(edge-convnext gate DIR --save-baseline FILE)."
-        )
-    if advice:
-        yield Bullets(tuple(advice), heading="What to do next")
+    """What to do now; the classes that lose much are named."""
+    steps, past = next_steps(report), report.verdict.classes_past
+    if past:
+        more = f" and {len(past) - _NAMED} more" if len(past) > _NAMED else ""
+        steps.append(f"Look at what is lost in {', '.join(past[:_NAMED])}{more}.")
+    if steps:
+        yield Bullets(tuple(steps), heading="What to do next")
 
 
 def _budget(accuracy: AccuracyReport | None, budget: float) -> Iterator[str]:

@@ -12,6 +12,7 @@ from edge_convnext.report.contract import Report
 from edge_convnext.report.html import page as page_module
 from edge_convnext.report.html.changes import Change
 from edge_convnext.report.html.page import MARK, Subject, require_renderer, to_html
+from edge_convnext.report.page import make_environment
 
 ANCHORS = [
     "verdict", "pareto", "accuracy", "speed", "time", "quantization", "gpu", "chain", "data",
@@ -136,7 +137,7 @@ def test_the_predictions_beside_a_report_are_shown(tmp_path):
 
 
 def test_without_jinja2_the_error_says_what_to_install(monkeypatch):
-    page_module._environment.cache_clear()
+    make_environment.cache_clear()
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(MissingDependencyError, match="pip install jinja2"):
         require_renderer()
