@@ -138,7 +138,7 @@ def _read_int8_build(
 
     path = folder / REPORT
     report = Report.read(path)
-    recipe = make_recipe(report.stated_recipe or report.recipe, str(path), overrides)
+    recipe = make_recipe(report.repeatable_recipe, str(path), overrides)
     if recipe.precision != "int8":
         raise ArtifactError(f"{folder}: is a build of {recipe.precision}; pass one of INT8")
     _require_files(folder, recipe)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from edge_convnext.core.artifacts import (
     CPU_FOLDER,
     GPU_FOLDER,
+    TFLITE_SUFFIX,
     CpuRuntimeName,
     ModelInfo,
     RuntimeName,
@@ -217,10 +218,21 @@ def load_model(
                 "model"
             )
         return Model(load_runtime(require_runtime(only), file, options), info)
+    if runtime is not None and not _reads_onnx(runtime):
+        there = ", ".join(sorted(str(one) for one in file.parent.glob(f"*{TFLITE_SUFFIX}")))
+        raise ArtifactError(
+            f"{file}: {find_runtime(runtime).LABEL} runs {TFLITE_SUFFIX} files, and this is an "
+            f"ONNX model; pass {there or 'one that a build wrote with LiteRT installed'}"
+        )
     if runtime is None:
         runtime, hint, settings = _chosen_runtime(file)
         options = replace(options, precision_hint=hint, settings=settings)
     return Model(load_runtime(runtime, file, options), info)
+
+
+def _reads_onnx(runtime: RuntimeName) -> bool:
+    """Whether a runtime takes graphs of ONNX, itself or by its builder."""
+    return not set(find_runtime(runtime).FORMATS).isdisjoint(find_runtime(_DEFAULT[0]).FORMATS)
 
 
 def _only_runtime(metadata: Metadata) -> CpuRuntimeName | None:

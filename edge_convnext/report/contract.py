@@ -176,6 +176,11 @@ class Report(Part):
         return next(stage for stage in self.stages if stage.name == name)
 
     @property
+    def repeatable_recipe(self) -> dict[str, JsonValue]:
+        """The recipe that builds the same again: with `auto` where that was stated."""
+        return self.stated_recipe or self.recipe
+
+    @property
     def data_folders(self) -> tuple[str, ...]:
         """Where the images of the build were, as its recipe names them."""
         stated = self.recipe.get("data")

@@ -104,7 +104,7 @@ def write_reports(report: Report, new: Path, folder: Path) -> None:
     write_text_atomic(new / TABLES, to_markdown(report))
     write_text_atomic(new / PAGE, to_html([Subject.of(report, folder)]))
     if report.board is None:
-        write_text_atomic(new / RECIPE_FILE, recipe_text(report.recipe))
+        write_text_atomic(new / RECIPE_FILE, recipe_text(report.repeatable_recipe))
     report.write(new / REPORT)
 
 

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.contention import QUIET_PCT
+from edge_convnext.report.shipped import shipped_file
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["next_steps"]
 
 _WAIT_MIN = 10  # of the example
-_MODELS = ("onnx", "tflite")
 
 
 def next_steps(report: Report) -> list[str]:
@@ -66,9 +66,7 @@ def _to_use(report: Report) -> list[str]:
     verdict, folder = report.verdict, PurePath(report.folder)
     if report.board is not None or verdict.ship == "undecided":
         return []
-    names = [f"model.{verdict.ship}.{suffix}" for suffix in _MODELS]
-    there = {file.path for file in report.outputs}
-    model = next((name for name in names if name in there), None)
+    model = shipped_file(report)
     if model is None:
         return []
     return [

@@ -1,12 +1,14 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 from support.torch_exports import INFO
 
-from edge_convnext.core.errors import DataError, InferenceError
-from edge_convnext.measure.model import Model, Unanswered
+from edge_convnext.core.errors import ArtifactError, DataError, InferenceError
+from edge_convnext.measure import model as module
+from edge_convnext.measure.model import Model, Unanswered, load_model
 from edge_convnext.runtimes import RuntimeInfo
 
 
@@ -59,6 +61,16 @@ def test_images_run_in_batches_and_a_bad_file_leaves_the_others(files, tmp_path)
     assert "infinite or no numbers in fixed" in str(found[2].error)
     with pytest.raises(DataError, match=r"broken\.png"):
         Model(Fixed([0] * 5), INFO).predict(paths[:2])
+
+
+def test_litert_is_told_which_file_it_runs(tmp_path, monkeypatch):
+    one = tmp_path / "model.int8.onnx"
+    monkeypatch.setattr(module, "read_metadata", lambda _: SimpleNamespace(info=INFO, format="qdq"))
+    with pytest.raises(ArtifactError, match=r"LiteRT runs \.tflite files, .*pass one that a build"):
+        load_model(one, "litert")
+    (tmp_path / "model.int8.tflite").touch()
+    with pytest.raises(ArtifactError, match=r"an ONNX model; pass .*/model\.int8\.tflite$"):
+        load_model(one, "litert")
 
 
 def test_a_folder_is_told_what_takes_folders(tmp_path):

@@ -1,4 +1,5 @@
 import pytest
+import yaml
 from support.example_report import example_report
 from support.gate_builds import make_build
 
@@ -76,6 +77,15 @@ def test_a_users_own_recipe_beside_an_older_build_stays(tmp_path):
     assert set(read_manifest(tmp_path)) == {*older, "report.html"}
     with pytest.raises(ArtifactError, match=r"recipe\.yaml: would be overwritten"):
         find_old_files(tmp_path)
+
+
+def test_the_recipe_is_the_one_that_builds_the_same_again(tmp_path):
+    """The winner's runtime is a result: with it in the recipe, no other would be raced again."""
+    report = example_report()
+    stated = {**report.recipe, "runtime": "auto"}
+    resolved = {**report.recipe, "runtime": "litert"}
+    write_report(report.model_copy(update={"recipe": resolved, "stated_recipe": stated}), tmp_path)
+    assert yaml.safe_load((tmp_path / "recipe.yaml").read_text())["runtime"] == "auto"
 
 
 def test_the_recipe_comes_with_an_addition_to_a_build_that_had_none(tmp_path):

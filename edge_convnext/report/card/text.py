@@ -20,6 +20,7 @@ from edge_convnext.report.card.stated import (
 )
 from edge_convnext.report.contract import Report
 from edge_convnext.report.measured import AccuracyReport, PrecisionAccuracy
+from edge_convnext.report.shipped import shipped_file
 from edge_convnext.report.summary import headings, summary_rows, verdict_line
 
 __all__ = ["card_text", "metadata_of", "model_files"]
@@ -130,14 +131,14 @@ def model_files(report: Report) -> tuple[str, ...]:
 
 
 def _use(report: Report) -> str:
-    ships = report.verdict.ship
-    wanted = ships if ships != "undecided" else str(report.recipe.get("precision"))
-    names = [one for one in model_files(report) if one == f"model.{wanted}.onnx"]
-    if not names:
+    there = model_files(report)
+    fallback = f"model.{report.recipe.get('precision')}.onnx"  # of an undecided build
+    name = shipped_file(report) or (fallback if fallback in there else None)
+    if name not in there:
         return "See edge-convnext's `deploy` for programs that run these files."
     return (
         "```python\nimport edge_convnext\n\n"
-        f'model = edge_convnext.load_model("{names[0]}")\n'
+        f'model = edge_convnext.load_model("{name}")\n'
         'print(model.predict(["image.jpg"])[0].label)\n```\n\n'
         "The file states its classes and its preprocessing."
     )

@@ -56,7 +56,7 @@ def find_changes(before: Side, now: Side, paired: Paired) -> tuple[Change, ...]:
         found += _differing("model", _model(then), _model(later))
         found += _differing("verdict", _verdict(then), _verdict(later))
         found += _differing("data", _data(then), _data(later))
-        found += _differing("recipe", _flat(then.recipe), _flat(later.recipe))
+        found += _differing("recipe", _flat(then.repeatable_recipe), _flat(later.repeatable_recipe))
         found += _differing("graphs", _graphs(then), _graphs(later))
         found += _differing("machine", _machine(then), _machine(later))
     else:

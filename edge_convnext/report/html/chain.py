@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import yaml
-
 from edge_convnext.report.data_table import data_rows, setting_rows
 from edge_convnext.report.environment_table import environment_rows
 from edge_convnext.report.html.parts import (
@@ -18,6 +16,7 @@ from edge_convnext.report.html.parts import (
     make_table,
 )
 from edge_convnext.report.html.picture import ROW, Bar, axis, bars, make_scale
+from edge_convnext.report.recipe_file import recipe_text
 from edge_convnext.report.stage_table import stage_note
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def environment_section(report: Report, limits: Limits) -> Section:
 
 def recipe_section(report: Report, limits: Limits) -> Section:
     """Every field of the recipe, and the files with their hashes."""
-    text = yaml.safe_dump(report.recipe, sort_keys=False, allow_unicode=True, width=1000)
+    text = recipe_text(report.repeatable_recipe)
     lines = text.splitlines()
     shown = (*lines[: limits.lines], *(["..."] if len(lines) > limits.lines else []))
     recipe = Bullets(tuple(shown), title=f"The recipe, {len(lines):,} lines", code=True)
