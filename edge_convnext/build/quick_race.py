@@ -154,12 +154,15 @@ def pick(entered: Sequence[Entered]) -> Entered | None:
     if not timed:
         return next((one for one in entered if one.dropped is None), None)
     fastest = min(timed, key=lambda one: one.latency_ms or 0.0)
+    least_ms = fastest.latency_ms or 0.0
 
-    def is_eligible(one: Entered) -> bool:
-        most = max(_TIE, accepted_slowdown(one.sqnr_db, fastest.sqnr_db))
-        return (one.latency_ms or 0.0) <= most * (fastest.latency_ms or 0.0)
+    def rank(one: Entered) -> tuple[float, float, float]:
+        own_ms = one.latency_ms or 0.0
+        worth = accepted_slowdown(one.sqnr_db, fastest.sqnr_db)
+        score = (least_ms if own_ms <= _TIE * least_ms else own_ms) / worth
+        return score, -one.sqnr_db, own_ms
 
-    return max(filter(is_eligible, timed), key=lambda one: one.sqnr_db)
+    return min(timed, key=rank)
 
 
 def _list_plans(recipe: Recipe, runtime: CpuRuntimeName, roles: Roles) -> list[Plan]:

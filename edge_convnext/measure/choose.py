@@ -10,11 +10,11 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from edge_convnext.measure.speed import in_the_running, speedup
-from edge_convnext.measure.worth import accepted_slowdown
+from edge_convnext.measure.worth import nearest_of_fastest
 from edge_convnext.networks.plans import plan_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from edge_convnext.core.artifacts import Precision
     from edge_convnext.core.recipe import Recipe
@@ -31,11 +31,9 @@ __all__ = [
     "list_finalists",
     "list_left",
     "list_rivals",
-    "nearest_of_fastest",
     "within_budget",
 ]
 
-_TIE = 1.05  # latencies that near, whose interval reaches 1 besides, are ties
 _LEFT = 1.3  # slower than that by the rounds that choose, a candidate is not looked at further
 
 
@@ -58,55 +56,12 @@ def choose_option(
         return own[0] if own else None
     if precision == "fp32" or evaluation is None:
         return min(own, key=lambda option: timings.selecting_ms(option.name, batch))
-    agreement = {name: one.agreement_pct for name, one in evaluation.comparisons.items()}
+    floats = _of_precision(options, "fp32", evaluation, max_drop_pp)
+    to_beat_ms = min((timings.selecting_ms(one.name, batch) for one in floats), default=None)
     return nearest_of_fastest(
-        own, timings, batch, lambda one: _nearness(one, evaluation), agreement
-    )[0]
-
-
-def nearest_of_fastest(
-    options: Sequence[Candidate],
-    timings: BenchmarkResult,
-    batch: int,
-    nearness: Callable[[Candidate], float],
-    agreement_pct: Mapping[str, float],
-    *,
-    in_db: bool = True,
-) -> list[Candidate]:
-    """Order the candidates that are as fast as the fastest by how near they are to FP32.
-
-    Which of them wins a race is noise, and its nearness is not. As fast is what is within 5 %, and
-    not slower beyond the interval and what a load can explain, by the rounds that choose. What is
-    slower by less than its nearness is worth counts too. What answers fewer images as FP32 does
-    than the fastest never takes its place, however near its logits are.
-
-    Args:
-        options: Timed candidates, at least one.
-        timings: Times of a race with all of them.
-        batch: Images per inference.
-        nearness: Nearness of a candidate to FP32; more is nearer.
-        agreement_pct: Share of the images with FP32's class, in percent, by name; of those that
-            were evaluated.
-        in_db: True if that is an SQNR in dB. The worth of another measure is not known.
-
-    Returns:
-        The nearest first, and of those that are as near the fastest.
-    """
-    times = {option.name: timings.selecting_ms(option.name, batch) for option in options}
-    running = in_the_running(timings, list(times), batch)
-    fastest = min(options, key=lambda option: times[option.name])
-    least_ms, least_pct = times[fastest.name], agreement_pct.get(fastest.name, 0.0)
-
-    def is_eligible(option: Candidate) -> bool:
-        if agreement_pct.get(option.name, least_pct) < least_pct:
-            return False
-        as_fast = option.name in running and times[option.name] <= _TIE * least_ms
-        worth = accepted_slowdown(nearness(option), nearness(fastest)) if in_db else 1.0
-        return as_fast or times[option.name] <= worth * least_ms
-
-    return sorted(
-        filter(is_eligible, options), key=lambda option: (-nearness(option), times[option.name])
-    )
+        own, timings, batch, lambda one: _nearness(one, evaluation), evaluation.comparisons,
+        to_beat_ms,
+    )[0]  # fmt: skip
 
 
 def _nearness(option: Candidate, evaluation: Evaluation) -> float:

@@ -135,6 +135,8 @@ def test_a_way_that_is_nearer_may_be_a_little_slower():
     assert pick([fast, near]) is near
     assert pick([fast, replace(near, latency_ms=10.6)]) is fast
     assert pick([fast, replace(near, sqnr_db=24.4)]) is fast
+    little = Entered(plan("adds"), sqnr_db=27.3, latency_ms=10.55)  # 0.1 dB for half a percent
+    assert pick([fast, near, little]) is near
 
 
 def test_a_report_says_what_a_way_was_chosen_for():

@@ -8,6 +8,7 @@ import pytest
 from edge_convnext.core.artifacts import OnnxModel
 from edge_convnext.core.step import Step
 from edge_convnext.measure import choose as choices
+from edge_convnext.measure import worth
 from edge_convnext.measure.candidates import Candidate
 from edge_convnext.measure.choose import (
     choose_each,
@@ -50,7 +51,10 @@ def measured(*found):
     """An evaluation of options: each with its drop in pp, its SQNR in dB, and its agreement."""
     comparisons = {
         one.name: SimpleNamespace(
-            top1_drop_pp=drop, sqnr_db=db, agreement_pct=agreement[0] if agreement else 98.0
+            top1_drop_pp=drop,
+            sqnr_db=db,
+            agreement_pct=agreement[0] if agreement else 98.0,
+            n_images=200,
         )
         for one, drop, db, *agreement in found
     }
@@ -61,11 +65,12 @@ def measured(*found):
 def tied(monkeypatch):
     """Names that the intervals can't tell apart: all, unless a test says which."""
     said = SimpleNamespace(names=None)
-    monkeypatch.setattr(
-        choices,
-        "in_the_running",
-        lambda _, names, batch: names if said.names is None else said.names,
-    )
+    for module in (choices, worth):
+        monkeypatch.setattr(
+            module,
+            "in_the_running",
+            lambda _, names, batch: names if said.names is None else said.names,
+        )
     return said
 
 
@@ -87,7 +92,7 @@ def test_the_fastest_that_keeps_the_budget_is_chosen(evaluation, chosen):
     assert choose_option([FLOAT, A, B, C], "int8", TIMES, evaluation, 1.0, 8) is chosen
 
 
-NEAR = Timings((FLOAT, 0.5), (A, 1.05), (B, 1.0), (C, 1.06))
+NEAR = Timings((FLOAT, 2.0), (A, 1.05), (B, 1.0), (C, 1.06))
 
 
 @pytest.mark.parametrize(
@@ -96,11 +101,13 @@ NEAR = Timings((FLOAT, 0.5), (A, 1.05), (B, 1.0), (C, 1.06))
         ([(A, 0.0, 29.0), (B, 0.0, 28.5), (C, 0.0, 40.0)], None, A),  # C is slower by 6 %
         ([(A, 0.0, 22.4), (B, 0.0, 20.0)], ["B"], B),  # A is slower beyond the interval
         ([(A, 0.0, 22.6), (B, 0.0, 20.0)], ["B"], A),  # and near enough to be worth 5 %
-        ([(A, 0.0, 30.0), (B, 0.0, 20.0), (C, 0.0, 40.0)], None, C),  # 10 dB are worth 6 %
+        ([(A, 0.0, 20.5), (B, 0.0, 20.0), (C, 0.0, 24.0)], None, C),  # 4 dB are worth 6 %
         ([(A, 0.0, 30.0), (B, 0.0, 30.0)], None, B),
         ([(A, 0.0, None), (B, 0.0, 99.0)], None, A),  # equal logits
         ([(A, 0.0, 28.4, 97.0), (B, 0.0, 25.7, 98.0)], None, B),  # A answers fewer as FP32
-        ([(A, 0.0, 28.4, 98.0), (B, 0.0, 25.7, 97.0), (C, 0.0, 40.0, 96.5)], None, A),
+        ([(A, 0.0, 28.4, 97.5), (B, 0.0, 25.7, 98.0)], None, A),  # by one image of 200
+        ([(A, 0.0, 28.4, 98.0), (B, 0.0, 25.7, 97.0), (C, 0.0, 40.0, 96.0)], None, A),
+        ([(A, 0.0, 24.0), (B, 0.0, 20.0), (C, 0.0, 24.1)], None, A),  # 0.1 dB are not worth 6 %
         ([(B, 0.0, 9.0)], None, B),  # A was not evaluated
         ([(A, 1.5, 30.0), (B, 0.0, 20.0)], None, B),  # A is past the budget
         ([(A, 1.5, 30.0), (B, 2.0, 20.0)], None, C),  # C alone may keep it
@@ -109,6 +116,14 @@ NEAR = Timings((FLOAT, 0.5), (A, 1.05), (B, 1.0), (C, 1.06))
 def test_of_those_as_fast_the_nearest_to_fp32_is_chosen(tied, found, running, chosen):
     tied.names = running and [B.name]
     assert choose_option([FLOAT, A, B, C], "int8", NEAR, measured(*found), 1.0, 8) is chosen
+
+
+@pytest.mark.parametrize(("float_ms", "chosen"), [(1.12, C), (1.11, B), (1.04, B), (0.5, B)])
+def test_nearness_is_worth_nothing_that_int8_has_not_won_over_the_float(float_ms, chosen):
+    """A nearer INT8 that is no faster than the float would ship the float."""
+    timings = Timings((FLOAT, float_ms), (B, 1.0), (C, 1.06))
+    found = measured((B, 0.0, 24.0), (C, 0.0, 28.0))
+    assert choose_option([FLOAT, B, C], "int8", timings, found, 1.0, 8) is chosen
 
 
 def test_a_float_is_chosen_by_speed_alone():

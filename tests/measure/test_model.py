@@ -75,7 +75,7 @@ def test_litert_is_told_which_file_it_runs(tmp_path, monkeypatch):
 
 def test_a_folder_is_told_what_takes_folders(tmp_path):
     (found,) = Model(Fixed(), INFO).answer([tmp_path])
-    assert "measure labelled folders with `edge-convnext eval`" in str(found.error)
+    assert "is a folder, not an image file; pass the files in it" in str(found.error)
 
 
 def test_a_model_of_other_channels_is_shown_no_files(files):

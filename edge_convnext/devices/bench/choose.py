@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_convnext.core.metrics import sqnr_db
-from edge_convnext.measure.choose import nearest_of_fastest, within_budget
+from edge_convnext.measure.choose import within_budget
 from edge_convnext.measure.speed import in_the_running, slowest_to_beat
+from edge_convnext.measure.worth import nearest_of_fastest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -84,8 +85,10 @@ def choose(
         best = rivals[0] if rivals else None
         return Choice(best, best, rivals[:1], None, batch)
     quantized = of(one for one in candidates if one.model.precision == precision)
-    agreement = {name: one.agreement_pct for name, one in comparisons.items()}
-    tied = _order_fastest(list(quantized.values()), timings, batch, nearness, agreement)
+    to_beat_ms = min((timings.selecting_ms(name, batch) for name in floats), default=None)
+    tied = _order_fastest(
+        list(quantized.values()), timings, batch, nearness, comparisons, to_beat_ms
+    )
     wanted = tied[0] if tied else None
     as_fast = () if nearness and nearness.by_name else tuple(one.name for one in tied[1:])
     best = rivals[0] if rivals else None
@@ -101,7 +104,8 @@ def _order_fastest(
     timings: BenchmarkResult,
     batch: int,
     nearness: Nearness | None,
-    agreement_pct: Mapping[str, float],
+    comparisons: Mapping[str, Comparison],
+    to_beat_ms: float | None,
 ) -> list[Candidate]:
     if not options:
         return []
@@ -111,7 +115,8 @@ def _order_fastest(
         timings,
         batch,
         lambda one: near.by_name.get(one.name, -math.inf),
-        agreement_pct,
+        comparisons,
+        to_beat_ms,
         in_db=near.in_db,
     )
 

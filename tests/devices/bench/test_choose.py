@@ -17,7 +17,7 @@ pytest.importorskip("torch", reason="the build extra is not installed")
 
 
 def dropped(pp, agreement_pct=98.0):
-    return SimpleNamespace(top1_drop_pp=pp, agreement_pct=agreement_pct)
+    return SimpleNamespace(top1_drop_pp=pp, agreement_pct=agreement_pct, n_images=200)
 
 
 def test_the_float_engine_of_the_gpu_is_the_rival_and_without_it_nothing_is_decided():
@@ -143,7 +143,7 @@ TIED = (FLOAT, INT8, candidate("i8 near", precision="int8"), candidate("i8 slow"
         ({"i8": 28.0, "i8 near": 28.5, "i8 slow": 40.0}, "i8 near"),  # slower by 5 %, not by 6
         ({"i8": 30.0, "i8 near": 30.0}, "i8"),  # as near: the faster
         ({"i8": float("inf"), "i8 near": 90.0}, "i8"),
-        ({"i8": 20.0, "i8 near": 21.0, "i8 slow": 24.0}, "i8 slow"),  # 4 dB are worth 6 %
+        ({"i8": 20.0, "i8 near": 20.5, "i8 slow": 24.0}, "i8 slow"),  # 4 dB are worth 6 %
         ({"i8 near": 20.0, "i8 slow": 40.0}, "i8 near"),  # to what is not known is no distance
     ],
 )
@@ -160,6 +160,13 @@ def test_what_answers_fewer_images_as_fp32_never_takes_the_place_of_the_fastest(
     assert choose(TIED, "int8", times, found, 1.0, near).wanted.name == "i8"
     found["i8 near"] = dropped(0.0, 98.0)
     assert choose(TIED, "int8", times, found, 1.0, near).wanted.name == "i8 near"
+
+
+def test_on_a_board_too_nearness_costs_no_win_over_the_float():
+    near = Nearness({"i8": 24.0, "i8 slow": 28.0}, in_db=True)
+    for float_ms, wanted in ((3.0, "i8 slow"), (1.05, "i8")):
+        times = timed(**{"f32": float_ms, "i8": 1.0, "i8 near": 1.5, "i8 slow": 1.06})
+        assert choose(TIED, "int8", times, {}, 1.0, near).wanted.name == wanted
 
 
 def test_a_share_of_images_breaks_ties_and_is_worth_no_latency():
