@@ -74,6 +74,7 @@ _EXTRAS: dict[str | None, tuple[str, ...]] = {
     "litert": ("flatbuffers",),  # beside the runtime's own package
     "tensorrt": ("pycuda",),
     "cuda": ("cuda-python",),
+    "video": ("opencv-python-headless",),
 }
 
 

@@ -22,7 +22,8 @@ def declared(extra):
     return {re.match(r"[\w.-]+", one)[0].replace("-", "_") for one in listed}
 
 
-EXTRAS = [None, "build", "timm", "hf", "openvino", "litert", "rtx", "tensorrt", "cuda"]
+EXTRAS = [None, "build", "timm", "hf", "openvino", "litert", "rtx", "tensorrt", "cuda",
+          "video"]  # fmt: skip
 COMPOSED = {"all", "desktop", "dev"}  # of other extras; `desktop` has TensorRT, which doctor finds
 
 

@@ -15,9 +15,11 @@ from rich.text import Text
 from edge_convnext.cli.views.boards import print_boards
 from edge_convnext.report.next_steps import next_steps
 from edge_convnext.report.summary import (
+    RECOVERY_HEADINGS,
     footnote,
     headings,
     plain,
+    recovery_rows,
     summary_rows,
     title,
     verdict_line,
@@ -60,6 +62,7 @@ def print_report(report: Report, console: Console) -> None:
         *_lines([title(report)], width, "bold", most=2),
         *_table(report, narrow, console),
         *_boards(report, console),
+        *_recoveries(report, console),
     ]
     steps = _lines(next_steps(report), width - 4, most=2, bullet="  - ")[:_STEPS]
     if steps:
@@ -133,6 +136,18 @@ def _boards(report: Report, console: Console) -> list[Text]:
     more = len(report.boards) - _MANY_BOARDS
     left = [Text(f"and {more} more boards")] if more > 0 else []
     return [Text(), *map(Text.from_ansi, captured.get().splitlines()), *left]
+
+
+def _recoveries(report: Report, console: Console) -> list[Text]:
+    """What fine-tuning won, of each graph."""
+    if not report.recoveries:
+        return []
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    for position, name in enumerate(RECOVERY_HEADINGS):
+        table.add_column(name, justify="left" if position == 0 else "right")
+    for row in recovery_rows(report):
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    return [Text(), *_rendered(table, console)]
 
 
 def _rendered(table: Table, console: Console) -> list[Text]:
