@@ -30,7 +30,12 @@ def test_the_page_in_the_folder_is_renewed(build):
 def test_a_page_elsewhere_touches_nothing_else(build, tmp_path, named):
     before = hashes(build)
     given = build if named == "folder" else build / "report.json"
-    path = write_page([given], tmp_path / "new" / "page.html", None)
+    page = tmp_path / "new" / "page.html"
+    with pytest.raises(ArtifactError, match="there is no folder"):
+        write_page([given], page, None)
+    assert not page.parent.exists()
+    page.parent.mkdir()
+    path = write_page([given], page, None)
     assert hashes(build) == before
     check_page(path.read_text(encoding="utf-8"))
     text = path.read_bytes()
@@ -56,7 +61,7 @@ def test_no_other_file_is_replaced(build, tmp_path):
         (tmp_path, None, "is a folder; name a file"),
         (build / "report.html", None, "renew it with edge-convnext report"),
         (None, build, "renew it with edge-convnext report"),
-        (build / "report.json", None, "is not a page that edge-convnext made"),
+        (build / "report.json", None, "is read by this command"),
     ):
         with pytest.raises(ArtifactError, match=why):
             write_page([build], html, out)
