@@ -86,7 +86,7 @@ def write_page(
         DataError: As for `Shown.of`.
     """
     shown = shown or Shown()
-    folders = [path if path.is_dir() else path.parent for path in reports]
+    folders = [_folder_of(path) for path in reports]
     if html is None and out is None:
         if len(folders) > 1:
             raise RecipeError(
@@ -103,11 +103,26 @@ def write_page(
         raise ArtifactError(
             f"{page}: is not a page that edge-convnext made; move it, or choose another name"
         )
-    subjects = [
-        shown.of(Report.read(path / REPORT if path.is_dir() else path), folder)
-        for path, folder in zip(reports, folders, strict=True)
-    ]
+    subjects = [shown.of(Report.read(folder / REPORT), folder) for folder in folders]
     text = to_html(subjects)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomic(page, text)
     return page
+
+
+def _folder_of(report: Path) -> Path:
+    """The folder that a user names, or that holds the `report.json` that a user names.
+
+    Raises:
+        ArtifactError: It is neither.
+    """
+    if report.is_dir():
+        return report
+    if report.name != REPORT or not report.is_file():
+        what = "is another file" if report.exists() else "no such file or folder"
+        here = report.parent / REPORT
+        beside = f"; {here} is there" if here.is_file() else ""
+        raise ArtifactError(
+            f"{report}: {what}; pass the folder of a build, or the {REPORT} in it{beside}"
+        )
+    return report.parent

@@ -111,3 +111,22 @@ def test_images_that_flipped_are_found_in_the_data(tmp_path):
         Shown(images=True, data=tmp_path / "gone").of(report, build)
     none = make_build(tmp_path / "none", n=4).parent
     assert Shown(images=True).of(Report.read(none / "report.json"), none).images == {}
+
+
+@pytest.mark.parametrize("html", [False, True])
+def test_what_names_no_report_is_refused_by_its_name(build, tmp_path, html):
+    before = hashes(build)
+    page = tmp_path / "page.html" if html else None
+    for name, why in (
+        ("TYPO", "no such file or folder; .*report.json is there"),
+        ("predictions.csv", "is another file"),
+        (
+            "../nope",
+            "no such file or folder; pass the folder of a build, or the report.json in it$",
+        ),
+    ):
+        with pytest.raises(ArtifactError, match=why) as error:
+            write_page([build / name], page, None)
+        assert str(error.value).startswith(f"{build / name}: ")
+    assert hashes(build) == before
+    assert not (tmp_path / "page.html").exists()
