@@ -11,7 +11,7 @@ import typer
 from edge_convnext.cli.console import Terminal, note, print_json, progress
 from edge_convnext.cli.options import ModelArgument, RuntimeOption, ThreadsOption
 from edge_convnext.cli.signature import command
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import printable, spreadsheet_cell
 
 if TYPE_CHECKING:
     from edge_convnext.data.found_images import NoImage
@@ -173,9 +173,10 @@ def _write_csv(path: Path, found: Sequence[Prediction | Unanswered]) -> None:
 def _row(one: Prediction | Unanswered) -> tuple[str, ...]:
     from edge_convnext.measure.model import Unanswered
 
+    path = spreadsheet_cell(str(one.path))
     if isinstance(one, Unanswered):
-        return str(one.path), "", "", str(one.error)
-    return str(one.path), one.label, f"{one.probability:.6f}", ""
+        return path, "", "", spreadsheet_cell(str(one.error))
+    return path, spreadsheet_cell(one.label), f"{one.probability:.6f}", ""
 
 
 def _to_json(one: Prediction | Unanswered) -> dict[str, Any]:

@@ -289,3 +289,15 @@ def test_the_answers_replace_no_input(call, models, images, tmp_path, csv_file, 
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert csv_file in err
     assert {path: sha256_file(path) for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_name_that_a_spreadsheet_would_run_stays_text(call, models, images, tmp_path):
+    for name in ("=1+1.png", "@x.png"):
+        shutil.copy(images / "val" / "ant" / "0.png", tmp_path / name)
+    (tmp_path / "=bad.png").write_text("no image")
+    names = ("=1+1.png", "@x.png", "=bad.png")
+    assert call("predict", models / "dynamic.onnx", *names, "--csv", "x.csv")[0] == 3
+    with (tmp_path / "x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [f"'{name}" for name in names]
+    assert rows[2]["error"].startswith("'=bad.png")
