@@ -24,7 +24,7 @@ def require_apart(
     Args:
         files: Files to write; None stands for one that was not asked for.
         sources: Files that are read, and folders of reports or images.
-        make_folder: Whether a missing folder is made.
+        make_folder: True where a missing folder will be made.
 
     Raises:
         ArtifactError: Two of the files are one; one is read, or an image of a folder that is, or
