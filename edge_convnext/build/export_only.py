@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_convnext.build.apart import require_apart
 from edge_convnext.build.float_chain import float_steps, weights_of
 from edge_convnext.build.inputs import Inputs
 from edge_convnext.build.lineage import latest
 from edge_convnext.build.settle import prepare
 from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Parity
 from edge_convnext.core.cache import Cache, default_cache_folder
-from edge_convnext.core.errors import ArtifactError, RecipeError
-from edge_convnext.core.files import copy_atomic, why_unwritable
+from edge_convnext.core.files import copy_atomic, expand_home
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Skipped
@@ -62,13 +62,8 @@ def export_float(
     Raises:
         EdgeConvNextError: It failed; the one-line message says what to do.
     """
-    if out.is_dir():
-        raise ArtifactError(f"{out}: is a folder; name a file in it, such as {out / 'model.onnx'}")
-    if reason := why_unwritable(out.absolute().parent):
-        raise ArtifactError(f"{out}: can't be written ({reason})")
-    weights = recipe.load.weights
-    if weights is not None and out.exists() and Path(weights).exists() and out.samefile(weights):
-        raise RecipeError(f"{out}: has the weights; choose another --out")
+    stated = (recipe.load.weights, recipe.data.source, recipe.data.labels)
+    require_apart([out], [expand_home(str(one)) for one in stated if one is not None])
     alone = recipe.model_copy(update={"precision": "fp32", "targets": ("cpu",)})
     store = cache or Cache(default_cache_folder(os.environ))
     with store.guarded():
@@ -88,7 +83,7 @@ def export_float(
         copy_atomic(final.value.path, out)
     last = steps[-1]
     kept = last.reason if last.status == "skipped" else None
-    stated = runner.recipe.export
+    settings = runner.recipe.export
     return Exported(
-        out, form, stated.opset, stated.batch, out.stat().st_size, exported.parity, kept
+        out, form, settings.opset, settings.batch, out.stat().st_size, exported.parity, kept
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from edge_convnext.build.apart import require_apart
 from edge_convnext.core.errors import ArtifactError, DataError, RecipeError
 from edge_convnext.core.files import expand_home, write_text_atomic
 from edge_convnext.core.progress import Track, untracked
@@ -17,7 +18,7 @@ from edge_convnext.report.folder import is_own_page, renew_page
 from edge_convnext.report.html.changes import KINDS
 from edge_convnext.report.html.page import Subject, to_html
 from edge_convnext.report.html.public import make_public
-from edge_convnext.report.manifest import MANIFEST, PAGE
+from edge_convnext.report.manifest import PAGE
 
 __all__ = ["Shown", "write_page"]
 
@@ -79,13 +80,13 @@ def write_page(
 
     Raises:
         ArtifactError: There is no report, or a file of the page's name is somebody's own, or it is
-            in the folder of a build. Nothing is written then.
+            a file of a build, or `html` is in a folder that is not there. Nothing is written then.
         RecipeError: Several reports, and nowhere to write; or a page for everybody in the folder of
             a build, where the next one would have the paths again.
         DataError: As for `Shown.of`.
     """
     shown = shown or Shown()
-    folders = [path if path.is_dir() else path.parent for path in reports]
+    folders = [_folder_of(path) for path in reports]
     if html is None and out is None:
         if len(folders) > 1:
             raise RecipeError(
@@ -97,31 +98,31 @@ def write_page(
             )
         return renew_page(folders[0], lambda report: to_html([shown.of(report, folders[0])]))
     page = html if html is not None else (out or Path()) / PAGE
-    _require_free(page)
-    subjects = [
-        shown.of(Report.read(path / REPORT if path.is_dir() else path), folder)
-        for path, folder in zip(reports, folders, strict=True)
-    ]
+    require_apart([page], reports, make_folder=html is None)
+    if os.path.lexists(page) and not is_own_page(page):
+        raise ArtifactError(
+            f"{page}: is not a page that edge-convnext made; move it, or choose another name"
+        )
+    subjects = [shown.of(Report.read(folder / REPORT), folder) for folder in folders]
     text = to_html(subjects)
     page.parent.mkdir(parents=True, exist_ok=True)
     write_text_atomic(page, text)
     return page
 
 
-def _require_free(page: Path) -> None:
-    """Refuse a place where a page would replace something else.
+def _folder_of(report: Path) -> Path:
+    """The folder that a user names, or that holds the `report.json` that a user names.
 
     Raises:
-        ArtifactError: It would.
+        ArtifactError: It is neither.
     """
-    if page.is_dir():
-        raise ArtifactError(f"{page}: is a folder; name a file, such as {page / PAGE}")
-    if page.name == PAGE and (page.parent / MANIFEST).exists():
+    if report.is_dir():
+        return report
+    if report.name != REPORT or not report.is_file():
+        what = "is another file" if report.exists() else "no such file or folder"
+        here = report.parent / REPORT
+        beside = f"; {here} is there" if here.is_file() else ""
         raise ArtifactError(
-            f"{page}: is the page of the build there, which its manifest has; renew it with "
-            f"edge-convnext report {page.parent}, or choose another name"
+            f"{report}: {what}; pass the folder of a build, or the {REPORT} in it{beside}"
         )
-    if os.path.lexists(page) and not is_own_page(page):
-        raise ArtifactError(
-            f"{page}: is not a page that edge-convnext made; move it, or choose another name"
-        )
+    return report.parent

@@ -130,7 +130,7 @@ def bench(
         _bench_here(models[0], out, _board_settings(race, required, lock_clocks), terminal)
         return
     _refuse_without_bundle(remote, out, required, lock_clocks)
-    times.refuse_without_race("--profile" if race.profile else served.asked and "--mode")
+    times.refuse_without_race("--profile" if race.profile else served.asked and "--mode", models)
     if race.profile:
         _refuse_both_kinds(served)
         _profile(models, race, terminal)

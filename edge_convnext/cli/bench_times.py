@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -26,27 +27,27 @@ class ExportedTimes:
         ),
     ] = None
 
-    def refuse_without_race(self, other: str | Literal[False]) -> None:
+    def refuse_without_race(self, other: str | Literal[False], models: Sequence[Path] = ()) -> None:
         """Refuse the flag where no single calls are timed, or the file can't be written.
 
         Args:
             other: Flag that asks for something else than a race; False without one.
+            models: Models that are timed.
 
         Raises:
-            RecipeError: It can't be done.
+            RecipeError: No race is asked for.
+            ArtifactError: It would take the place of a model or of a build's file, or
+                can't be written.
         """
+        from edge_convnext.build.apart import require_apart
         from edge_convnext.core.errors import RecipeError
-        from edge_convnext.core.files import why_unwritable
 
         path = self.export_times
         if path is None:
             return
         if other:
             raise RecipeError(f"--export-times has the calls of a race: leave out {other}")
-        if path.is_dir():
-            raise RecipeError(f"--export-times {path}: is a folder; name a file in it")
-        if reason := why_unwritable(path.absolute().parent):
-            raise RecipeError(f"--export-times {path}: can't be written ({reason})")
+        require_apart([path], models)
 
     def write(self, result: BenchmarkResult) -> None:
         """Write all times of a race, if that was asked for."""

@@ -109,7 +109,7 @@ def build(
     chosen = resolve(recipe, stated)
     for told in stated.told:
         note(told, terminal.silent)
-    planning.save(chosen, recipe)
+    planning.save(chosen, recipe, out)
     if planning.dry_run:
         planning.show(chosen, out, tune, terminal)
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_convnext.cli.console import VerboseFlag, as_json_text
-from edge_convnext.cli.written import require_apart, write_files
+from edge_convnext.cli.written import write_files
 
 if TYPE_CHECKING:
     from edge_convnext.report.compare.compare import Comparison
@@ -40,6 +40,7 @@ def compare(
     """
     from rich.console import Console
 
+    from edge_convnext.build.apart import require_apart
     from edge_convnext.cli.views.comparison import print_comparison
     from edge_convnext.report.compare.compare import compare as compare_all
 

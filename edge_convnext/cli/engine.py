@@ -96,9 +96,11 @@ def engine(
     TensorRT times kernels while it builds. So build on the machine that the engine will run on, and
     in the same power mode. A JSON file next to the engine states what it is for.
     """
+    from edge_convnext.build.apart import require_apart
     from edge_convnext.runtimes.tensorrt import build_engine
 
     target = output or model.with_suffix(".engine")
+    require_apart([target], [model], make_folder=True)
     built = build_engine(
         model, target, building.config(), precision, lambda text: note(text, terminal.silent)
     )

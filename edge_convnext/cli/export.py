@@ -38,12 +38,14 @@ def export(
     preprocessing, so that `predict`, `eval` and `bench` read it. Images of --data serve the
     comparison; without it, the bundled digits do.
     """
+    from edge_convnext.build.apart import require_apart
     from edge_convnext.build.export_only import export_float
     from edge_convnext.core.errors import RecipeError
 
     chosen = resolve(recipe, stated)
     if recipe is None and chosen.load.weights is None:
         raise RecipeError("no weights: pass --weights FILE (or in1k, or random)")
+    require_apart([out], [Path(recipe)] if recipe else [])
     with progress(terminal.silent) as track:
         made = export_float(chosen, out, track=track, on_read=show_read(terminal.silent))
     if terminal.json:

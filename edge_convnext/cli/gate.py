@@ -142,6 +142,7 @@ def gate(
     The files must be those the report was written about. A limit passes or fails when the 95 %
     interval lies on one side of it, and is inconclusive when it straddles it.
     """
+    from edge_convnext.build.apart import require_apart
     from edge_convnext.report.gate.baseline import read_baseline
     from edge_convnext.report.gate.decide import is_strict, judge
     from edge_convnext.report.gate.evidence import read_evidence
@@ -149,6 +150,9 @@ def gate(
     from edge_convnext.report.gate.outputs import to_junit, to_markdown
 
     asked.refuse_both()
+    require_apart((files.junit, files.markdown, save), [report], make_folder=True)
+    # A new baseline may take the place of the one before.
+    require_apart((files.junit, files.markdown), [baseline] if baseline else [], make_folder=True)
     sure = is_strict(strict)
     with files.refusals_written(terminal.json):
         evidence = read_evidence(report)

@@ -32,11 +32,13 @@ def history(
     """
     from rich.console import Console
 
+    from edge_convnext.build.apart import require_apart
     from edge_convnext.cli.views.history import print_history
     from edge_convnext.report.history.entries import find_history, sort_entries
     from edge_convnext.report.history.outputs import to_csv, to_html
 
     found = find_history(folder)
+    require_apart((html, csv), found.read)
     print_history(sort_entries(found.entries, sort), Console())
     for reason in found.skipped:
         note(f"left out: {reason}")

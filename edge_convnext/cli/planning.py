@@ -43,27 +43,37 @@ class Planning:
         ),
     ] = None
 
-    def save(self, recipe: Recipe, stated: str | None) -> None:
+    def save(self, recipe: Recipe, stated: str | None, out: Path | None) -> None:
         """Write the recipe, if that was asked for.
 
         Args:
             recipe: Recipe of the command line.
             stated: Its own recipe, by name or file; None without one.
+            out: Folder of the build; None is the usual one.
 
         Raises:
-            RecipeError: There is a file of that name already, or it can't be written.
+            RecipeError: There is a file of that name already, or the build writes that one.
+            ArtifactError: It, or the build, can't be written.
         """
         path = self.save_recipe
         if path is None:
             return
+        from edge_convnext.build.apart import require_apart
+        from edge_convnext.build.pipeline import build_folder
         from edge_convnext.core.errors import RecipeError
-        from edge_convnext.core.files import why_unwritable, write_text_atomic
+        from edge_convnext.core.files import write_text_atomic
+        from edge_convnext.report.folder import is_build_file
         from edge_convnext.report.recipe_file import recipe_text
 
         if os.path.lexists(path):
             raise RecipeError(f"--save-recipe {path}: is there already; choose another name")
-        if reason := why_unwritable(path.absolute().parent):
-            raise RecipeError(f"--save-recipe {path}: can't be written ({reason})")
+        folder = build_folder(recipe, out)
+        if is_build_file(path, folder):
+            raise RecipeError(
+                f"--save-recipe {path}: the build writes its own {path.name} into {folder}; "
+                "choose another name or place"
+            )
+        require_apart([path], [])
         fields = recipe.model_dump(mode="json", exclude_unset=True)
         named = {} if stated else {"name": "custom"}  # not the demo's
         write_text_atomic(path, recipe_text({**fields, "model": recipe.model, **named}))

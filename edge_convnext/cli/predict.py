@@ -11,9 +11,10 @@ import typer
 from edge_convnext.cli.console import Terminal, note, print_json, progress
 from edge_convnext.cli.options import ModelArgument, RuntimeOption, ThreadsOption
 from edge_convnext.cli.signature import command
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import printable, spreadsheet_cell
 
 if TYPE_CHECKING:
+    from edge_convnext.data.found_images import NoImage
     from edge_convnext.data.video import Frame
     from edge_convnext.measure.model import Model, Prediction, Unanswered
 
@@ -55,16 +56,19 @@ def predict(
     is 3.
     """
     _refuse(images, csv, video, every, terminal.json)
+    from edge_convnext.data.found_images import find_images
     from edge_convnext.measure.model import Prediction, Unanswered, load_model
     from edge_convnext.measure.of_build import tell_changed
 
+    listed = list(find_images(images or []))
+    _require_apart(csv, model, images or [], listed)
     if changed := tell_changed(model):
         note(f"warning: {changed}")
     loaded = load_model(model, runtime, threads)
     if video is not None:
         _show_video(loaded, video, every)
         return
-    found = _answer(loaded, images or [], terminal.silent)
+    found = _answer(loaded, listed, terminal.silent)
     failed = [one for one in found if isinstance(one, Unanswered)]
     if csv is not None:
         _write_csv(csv, found)
@@ -98,16 +102,30 @@ def _refuse(
         raise typer.BadParameter("--every counts the frames of a video: add --video FILE")
     if csv and json:
         raise typer.BadParameter("--csv and --json are two forms of the answers: pass one of them")
-    if csv and csv in (images or ()):
-        raise typer.BadParameter(f"--csv {csv} is one of the images")
 
 
-def _answer(model: Model, places: Sequence[Path], silent: bool) -> list[Prediction | Unanswered]:
+def _require_apart(
+    csv: Path | None, model: Path, images: Sequence[Path], listed: Sequence[Path | NoImage]
+) -> None:
+    """Refuse a CSV in the place of the model or of an image, however that was named.
+
+    Raises:
+        ArtifactError: It is; or it is a build's file, or can't be written.
+    """
+    if csv is not None:
+        from edge_convnext.build.apart import require_apart
+
+        found = (one for one in listed if isinstance(one, Path))
+        require_apart([csv], (model, model.with_name(f"{model.name}.json"), *images, *found))
+
+
+def _answer(
+    model: Model, listed: Sequence[Path | NoImage], silent: bool
+) -> list[Prediction | Unanswered]:
     """Answers in the order of what was passed; an error where a place has no image."""
-    from edge_convnext.data.found_images import NoImage, find_images
+    from edge_convnext.data.found_images import NoImage
     from edge_convnext.measure.model import Unanswered
 
-    listed = list(find_images(places))
     paths = [one for one in listed if isinstance(one, Path)]
     with progress(silent) as track:
         answers = iter(list(model.answer(paths, track=track)))
@@ -155,9 +173,10 @@ def _write_csv(path: Path, found: Sequence[Prediction | Unanswered]) -> None:
 def _row(one: Prediction | Unanswered) -> tuple[str, ...]:
     from edge_convnext.measure.model import Unanswered
 
+    path = spreadsheet_cell(str(one.path))
     if isinstance(one, Unanswered):
-        return str(one.path), "", "", str(one.error)
-    return str(one.path), one.label, f"{one.probability:.6f}", ""
+        return path, "", "", spreadsheet_cell(str(one.error))
+    return path, spreadsheet_cell(one.label), f"{one.probability:.6f}", ""
 
 
 def _to_json(one: Prediction | Unanswered) -> dict[str, Any]:

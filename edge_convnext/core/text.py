@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["escape_markdown", "printable"]
+__all__ = ["escape_markdown", "printable", "spreadsheet_cell"]
 
 # GitHub's runner looks for its older commands anywhere in a line of a job's output.
 _RUNNER_COMMAND = "##["
 _MARKDOWN = frozenset("\\`*_[]<>|#~&$")
 _LINKED = re.compile("@|#|://|www(?=[.])", re.IGNORECASE)  # mentions, issues, addresses
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
+# A figure, or a figure with its interval. It begins with a sign, and is nothing that could be run.
+_FIGURE = re.compile(r"[-+]\d[\d.,eE+ \[\]x%-]*( to -?\d[\d.,]*)?")
 _NOTHING = "&#8203;"  # a zero-width space: GitHub links even escaped ones
 
 
@@ -42,3 +45,10 @@ def escape_markdown(text: str) -> str:
     """Escape text so that Markdown shows it literally, and GitHub neither links nor notifies."""
     escaped = "".join(f"\\{one}" if one in _MARKDOWN else one for one in printable(text))
     return _LINKED.sub(lambda match: f"{match[0]}{_NOTHING}", escaped)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Text for a CSV: what a spreadsheet would run as a formula begins with `'`, and stays text."""
+    if not text.startswith(_FORMULA) or text == "-" or _FIGURE.fullmatch(text):
+        return text
+    return f"'{text}"

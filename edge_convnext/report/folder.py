@@ -39,6 +39,7 @@ __all__ = [
     "check_writable",
     "files_in",
     "find_old_files",
+    "is_build_file",
     "is_own_page",
     "renew_page",
     "write_report",
@@ -221,6 +222,11 @@ def find_old_files(folder: Path) -> set[str]:
             "wrote it; move it, or choose another --out"
         )
     return named
+
+
+def is_build_file(path: Path, folder: Path) -> bool:
+    """Whether a build in `folder` would take a file at `path` for one that it writes itself."""
+    return path.name in _OURS and path.parent.resolve() == folder.resolve()
 
 
 def _named_as_ours(folder: Path) -> list[Path]:

@@ -2,7 +2,7 @@ import pytest
 
 from edge_convnext.build.export_only import export_float
 from edge_convnext.core.cache import Cache
-from edge_convnext.core.errors import ArtifactError, RecipeError
+from edge_convnext.core.errors import ArtifactError
 from edge_convnext.measure.model import load_model
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.runtimes.metadata import read_metadata
@@ -19,7 +19,7 @@ def cache(tmp_path_factory):
 def test_the_graph_is_float_checked_and_read_by_the_other_commands(cache, tmp_path):
     read = []
     recipe = make_recipe({**FIELDS, "export": {"form": "conv", "batch": 2}})
-    made = export_float(recipe, tmp_path / "new" / "m.onnx", cache=cache, on_read=read.append)
+    made = export_float(recipe, tmp_path / "m.onnx", cache=cache, on_read=read.append)
     assert (made.form, made.batch, made.opset) == ("conv", 2, 20)
     assert made.size_bytes == made.path.stat().st_size
     assert made.parity.max_abs_err < 1e-3
@@ -42,13 +42,17 @@ def test_without_folds_and_simplification_it_is_the_network_as_it_came(cache, tm
 
 def test_a_place_that_can_not_be_written_is_refused_before_any_work(cache, tmp_path):
     recipe = make_recipe(FIELDS)
-    with pytest.raises(ArtifactError, match=r"is a folder; name a file in it, such as .*model\.on"):
+    with pytest.raises(ArtifactError, match=r"is a folder; name a file in it, such as .*"):
         export_float(recipe, tmp_path, cache=cache)
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ArtifactError, match="can't be written"):
         export_float(recipe, tmp_path / "file" / "m.onnx", cache=cache)
     load = recipe.load.model_copy(update={"weights": str(tmp_path / "file")})
     own = recipe.model_copy(update={"load": load})
-    with pytest.raises(RecipeError, match="has the weights; choose another --out"):
+    with pytest.raises(ArtifactError, match="is read by this command"):
         export_float(own, tmp_path / "file", cache=cache)
     assert (tmp_path / "file").read_text() == "mine"
+    (tmp_path / "images.csv").write_text("path,label")
+    data = recipe.data.model_copy(update={"source": str(tmp_path / "images.csv")})
+    with pytest.raises(ArtifactError, match="is read by this command"):
+        export_float(recipe.model_copy(update={"data": data}), tmp_path / "images.csv", cache=cache)

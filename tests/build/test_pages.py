@@ -30,7 +30,12 @@ def test_the_page_in_the_folder_is_renewed(build):
 def test_a_page_elsewhere_touches_nothing_else(build, tmp_path, named):
     before = hashes(build)
     given = build if named == "folder" else build / "report.json"
-    path = write_page([given], tmp_path / "new" / "page.html", None)
+    page = tmp_path / "new" / "page.html"
+    with pytest.raises(ArtifactError, match="there is no folder"):
+        write_page([given], page, None)
+    assert not page.parent.exists()
+    page.parent.mkdir()
+    path = write_page([given], page, None)
     assert hashes(build) == before
     check_page(path.read_text(encoding="utf-8"))
     text = path.read_bytes()
@@ -56,7 +61,7 @@ def test_no_other_file_is_replaced(build, tmp_path):
         (tmp_path, None, "is a folder; name a file"),
         (build / "report.html", None, "renew it with edge-convnext report"),
         (None, build, "renew it with edge-convnext report"),
-        (build / "report.json", None, "is not a page that edge-convnext made"),
+        (build / "report.json", None, "is read by this command"),
     ):
         with pytest.raises(ArtifactError, match=why):
             write_page([build], html, out)
@@ -106,3 +111,22 @@ def test_images_that_flipped_are_found_in_the_data(tmp_path):
         Shown(images=True, data=tmp_path / "gone").of(report, build)
     none = make_build(tmp_path / "none", n=4).parent
     assert Shown(images=True).of(Report.read(none / "report.json"), none).images == {}
+
+
+@pytest.mark.parametrize("html", [False, True])
+def test_what_names_no_report_is_refused_by_its_name(build, tmp_path, html):
+    before = hashes(build)
+    page = tmp_path / "page.html" if html else None
+    for name, why in (
+        ("TYPO", "no such file or folder; .*report.json is there"),
+        ("predictions.csv", "is another file"),
+        (
+            "../nope",
+            "no such file or folder; pass the folder of a build, or the report.json in it$",
+        ),
+    ):
+        with pytest.raises(ArtifactError, match=why) as error:
+            write_page([build / name], page, None)
+        assert str(error.value).startswith(f"{build / name}: ")
+    assert hashes(build) == before
+    assert not (tmp_path / "page.html").exists()

@@ -1,9 +1,10 @@
 import json
+import shutil
 
 import pytest
 
 from edge_convnext.cli.bench_times import ExportedTimes
-from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.errors import ArtifactError
 
 
 def test_every_time_of_a_race_is_in_the_file(call, models, tmp_path):
@@ -37,10 +38,22 @@ def test_without_a_race_it_is_refused_before_any_work(call, models, tmp_path, fl
 
 
 def test_a_place_that_can_not_be_written_is_refused(tmp_path):
-    with pytest.raises(RecipeError, match="is a folder; name a file in it"):
+    with pytest.raises(ArtifactError, match="is a folder; name a file in it"):
         ExportedTimes(tmp_path).refuse_without_race(False)
     (tmp_path / "file").touch()
-    with pytest.raises(RecipeError, match="can't be written"):
+    with pytest.raises(ArtifactError, match="can't be written"):
         ExportedTimes(tmp_path / "file" / "times.json").refuse_without_race(False)
-    ExportedTimes(tmp_path / "new" / "times.json").refuse_without_race(False)
+    with pytest.raises(ArtifactError, match=r"there is no folder .*make it, or choose"):
+        ExportedTimes(tmp_path / "new" / "times.json").refuse_without_race(False)
+    assert not (tmp_path / "new").exists()
+    ExportedTimes(tmp_path / "times.json").refuse_without_race(False)
     ExportedTimes().refuse_without_race("--profile")
+
+
+def test_a_model_is_not_replaced_by_its_times(call, models, tmp_path):
+    shutil.copy(models / "dynamic.onnx", tmp_path / "m.onnx")
+    before = (tmp_path / "m.onnx").read_bytes()
+    code, out, err = call("bench", "m.onnx", "--export-times", tmp_path / "m.onnx")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "is read by this command" in err
+    assert (tmp_path / "m.onnx").read_bytes() == before

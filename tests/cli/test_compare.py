@@ -25,3 +25,16 @@ def test_bad_input_is_one_line(call, tmp_path):
     code, _, err = call("compare", "a", "a", "--html", "a/report.json/x.html")
     assert code == 3
     assert "choose another place for it" in err
+
+
+def test_no_output_is_lost_and_no_file_of_a_build_replaced(call, tmp_path):
+    make_build(tmp_path / "a", 40)
+    for flags, why in (
+        (("--html", "x", "--json", "./x"), "two outputs"),
+        (("--html", "a/predictions.csv"), "is a file of the build"),
+        (("--json", "nowhere/x.json"), "there is no folder nowhere"),
+    ):
+        code, out, err = call("compare", "a", "a", *flags)
+        assert (code, out, err.count("\n")) == (3, "", 1)
+        assert why in err
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]

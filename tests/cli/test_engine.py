@@ -58,3 +58,11 @@ def test_every_flag_reaches_the_builder(built):
     assert err == ""
     document = json.loads(out)
     assert (document["path"], document["build_seconds"]) == ("x.engine", 12.4)
+
+
+def test_an_engine_does_not_replace_its_model(call, tmp_path):
+    (tmp_path / "m.onnx").write_text("mine")
+    code, out, err = call("engine", "m.onnx", "-o", "./m.onnx")
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "is read by this command" in err
+    assert (tmp_path / "m.onnx").read_text() == "mine"

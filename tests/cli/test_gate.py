@@ -116,3 +116,20 @@ def test_a_baseline_that_cannot_be_written_is_not_said_to_be(run, tmp_path):
     assert (code, json.loads(out)["baseline"]["written"]) == (3, False)
     assert err.count("\n") == 1
     assert "written to" not in run(report, "--save-baseline", bad)[2]
+
+
+def test_no_output_replaces_what_is_judged_nor_another(run, tmp_path):
+    report, base = make_build(tmp_path / "a", 100), tmp_path / "base.json"
+    assert run(report, "--save-baseline", base)[0] == 0
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for flags in (
+        ("--junit", report),
+        ("--markdown", report.with_name("manifest.json")),
+        ("--save-baseline", report.with_name("predictions.csv")),
+        ("--baseline", base, "--junit", base),
+        ("--junit", tmp_path / "x", "--markdown", tmp_path / "x"),
+    ):
+        code, out, err = run(report, *flags)
+        assert (code, out, err.count("\n")) == (3, "", 1)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+    assert run(report, "--baseline", base, "--save-baseline", base)[0] == 0

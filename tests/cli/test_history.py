@@ -26,3 +26,20 @@ def test_orders_and_bad_input(call, tmp_path):
         code, out, err = call("history", folder, "--csv", "h.csv")
         assert (code, out, err.count("\n")) == (3, "", 1)
         assert not (tmp_path / "h.csv").exists()
+
+
+def test_no_file_of_a_build_is_replaced(call, tmp_path):
+    make_build(tmp_path / "builds/a", 40)
+    broken = make_build(tmp_path / "builds/b", 40)
+    broken.write_text("{")
+    broken.with_name("manifest.json").unlink()
+    for flags in (
+        ("--csv", "builds/b/report.json"),
+        ("--html", "builds/a/report.html"),
+        ("--csv", "x", "--html", "./x"),
+        ("--csv", "nowhere/x.csv"),
+    ):
+        code, out, err = call("history", "builds", *flags)
+        assert (code, out, err.count("\n")) == (3, "", 1)
+    assert broken.read_text() == "{"
+    assert not (tmp_path / "x").exists()

@@ -88,6 +88,25 @@ def test_a_recipe_that_can_not_be_written_is_refused_before_any_work(call, looke
     assert "can't be written" in err
 
 
+@pytest.mark.parametrize("flags", [(), ("--dry-run",)])
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("o2/recipe.yaml", "the build writes its own recipe.yaml into o2; choose another name or"),
+        ("o2/../o2/report.json", "the build writes its own report.json into o2"),
+        ("nowhere/mine.yaml", "there is no folder nowhere; make it, or choose another place"),
+    ],
+)
+def test_a_recipe_in_the_way_of_its_build_is_refused_first(
+    call, looked, tmp_path, path, why, flags
+):
+    line = ("build", "--weights", "random", "--out", "o2", "--save-recipe", path)
+    code, out, err = call(*line, *flags)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert why in err
+    assert [*tmp_path.iterdir()] == []
+
+
 def test_an_out_that_a_build_would_refuse_is_refused(call, looked, tmp_path):
     (tmp_path / "report.json").write_text("mine")
     code, out, err = call("build", "--weights", "random", "--dry-run", "--out", ".")

@@ -256,7 +256,6 @@ def test_answers_go_into_a_csv_with_the_reason_where_there_is_none(call, models,
         (("--video", "a.mp4", "--json"), "leave out --csv and --json"),
         (("a.png", "--every", "2"), "--every counts the frames of a video"),
         (("a.png", "--csv", "x.csv", "--json"), "pass one of them"),
-        (("a.png", "--csv", "a.png"), "--csv a.png is one of the images"),
     ],
 )
 def test_flags_that_say_nothing_together_are_wrong_usage(call, models, flags, words):
@@ -277,3 +276,28 @@ def test_frames_of_a_video_have_a_line_each_and_the_answers_of_files(
     assert (code, err) == (0, "")
     answer = call("predict", models / "dynamic.onnx", path)[1].split("\t", 1)[1].strip()
     assert out.splitlines() == [f"0\t0.000 s\t{answer}", f"5\t2.500 s\t{answer}"]
+
+
+@pytest.mark.parametrize("csv_file", ["m.onnx", "pics/a.JPG", "nowhere/x.csv"])
+@pytest.mark.parametrize("place", ["pics", "pics/*.JPG", "pics/../pics/a.JPG"])
+def test_the_answers_replace_no_input(call, models, images, tmp_path, csv_file, place):
+    (tmp_path / "pics").mkdir()
+    shutil.copy(models / "dynamic.onnx", tmp_path / "m.onnx")
+    shutil.copy(images / "val" / "ant" / "0.png", tmp_path / "pics/a.JPG")
+    before = {path: sha256_file(path) for path in tmp_path.rglob("*") if path.is_file()}
+    code, out, err = call("predict", "m.onnx", place, "--csv", csv_file)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert csv_file in err
+    assert {path: sha256_file(path) for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_name_that_a_spreadsheet_would_run_stays_text(call, models, images, tmp_path):
+    for name in ("=1+1.png", "@x.png"):
+        shutil.copy(images / "val" / "ant" / "0.png", tmp_path / name)
+    (tmp_path / "=bad.png").write_text("no image")
+    names = ("=1+1.png", "@x.png", "=bad.png")
+    assert call("predict", models / "dynamic.onnx", *names, "--csv", "x.csv")[0] == 3
+    with (tmp_path / "x.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [f"'{name}" for name in names]
+    assert rows[2]["error"].startswith("'=bad.png")

@@ -1,6 +1,6 @@
 import pytest
 
-from edge_convnext.core.text import escape_markdown, printable
+from edge_convnext.core.text import escape_markdown, printable, spreadsheet_cell
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,13 @@ def test_printable_leaves_letters_of_any_language_alone():
 )  # fmt: skip
 def test_markdown_links_and_notifies_nobody(text, shown):
     assert escape_markdown(text) == shown
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+cmd", "-cmd", "@SUM(A1)", "\t=1", "\r=1"])
+def test_a_cell_that_a_spreadsheet_would_run_is_text(text):
+    assert spreadsheet_cell(text) == f"'{text}"
+
+
+@pytest.mark.parametrize("text", ["ant", "-", "-1.5", "+0.3 [-0.1, 0.7]", "", "a=b"])
+def test_other_cells_stay_as_they_are(text):
+    assert spreadsheet_cell(text) == text

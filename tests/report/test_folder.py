@@ -10,6 +10,7 @@ from edge_convnext.report.folder import (
     check_addable,
     check_writable,
     find_old_files,
+    is_build_file,
     is_own_page,
     renew_page,
     write_report,
@@ -152,3 +153,9 @@ def test_a_page_is_not_added_to_a_build_that_was_changed_or_has_no_manifest(tmp_
     with pytest.raises(ArtifactError, match=r"manifest\.json"):
         renew_page(folder, page)
     assert not (folder / "report.html").exists()
+
+
+def test_names_that_a_build_writes_are_known_in_its_folder(tmp_path):
+    assert is_build_file(tmp_path / "x/../recipe.yaml", tmp_path)
+    assert not is_build_file(tmp_path / "mine.yaml", tmp_path)
+    assert not is_build_file(tmp_path / "x/recipe.yaml", tmp_path)

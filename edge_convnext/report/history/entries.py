@@ -70,6 +70,7 @@ class History:
     folder: str
     entries: tuple[Entry, ...]
     skipped: tuple[str, ...]  # files that look like one, and why they are not listed
+    read: tuple[Path, ...] = ()  # all of these files, listed or not
 
 
 def find_history(folder: AnyPath) -> History:
@@ -88,7 +89,8 @@ def find_history(folder: AnyPath) -> History:
         what = "is a file" if root.exists() else "no such folder"
         raise ArtifactError(f"{root}: {what}; pass the folder that your builds are in")
     entries, skipped = [], []
-    for path in _candidates(root):
+    candidates = tuple(_candidates(root))
+    for path in candidates:
         try:
             entries.append(_entry(path, path.relative_to(root).as_posix()))
         except ArtifactError as error:
@@ -99,7 +101,7 @@ def find_history(folder: AnyPath) -> History:
             f"{root}: no {REPORT} of a build or board and no baseline of gate --save-baseline is "
             f"below it{more}; pass the folder that your builds are in"
         )
-    return History(str(root), sort_entries(entries, "date"), tuple(skipped))
+    return History(str(root), sort_entries(entries, "date"), tuple(skipped), candidates)
 
 
 def _candidates(root: Path) -> Iterator[Path]:

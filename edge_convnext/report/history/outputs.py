@@ -9,7 +9,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_convnext.core.text import printable
+from edge_convnext.core.text import printable, spreadsheet_cell
 from edge_convnext.core.version import __version__
 from edge_convnext.report.history.entries import COLUMNS, Entry, History
 from edge_convnext.report.history.trend import HEIGHT, WIDTH, draw_trend
@@ -22,8 +22,6 @@ HEADINGS = (
     "label", "date", "build", "model", "ships", "top-1 %", "drop pp [95 %]", "latency", "MB",
     "machine",
 )  # fmt: skip
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # begin what a spreadsheet would run
 
 
 def cells(entry: Entry) -> tuple[str, ...]:
@@ -70,8 +68,7 @@ def to_csv(history: History) -> str:
 def _value(value: object) -> object:
     if not isinstance(value, str):
         return value.isoformat() if hasattr(value, "isoformat") else value
-    text = printable(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return spreadsheet_cell(printable(value))
 
 
 def to_html(history: History) -> str:

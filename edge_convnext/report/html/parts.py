@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import csv
 import io
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from edge_convnext.core.errors import shorten
+from edge_convnext.core.text import spreadsheet_cell
 
 __all__ = [
     "NOT_RECORDED",
@@ -32,9 +32,6 @@ __all__ = [
 Anchor: TypeAlias = Literal["start", "middle", "end"]
 
 NOT_RECORDED = "not recorded"
-# A figure, or a figure with its interval. It begins with a sign, and is nothing that could be run.
-_FIGURE = re.compile(r"[-+]\d[\d.,eE+ \[\]x%-]*( to -?\d[\d.,]*)?")
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
 
 
 class Uri(str):
@@ -186,12 +183,6 @@ def _as_csv(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> Uri:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)
-    writer.writerows([[_harmless(cell) for cell in row] for row in rows])
+    writer.writerows([[spreadsheet_cell(cell) for cell in row] for row in rows])
     content = base64.b64encode(text.getvalue().encode("utf-8", "replace")).decode("ascii")
     return Uri(f"data:text/csv;charset=utf-8;base64,{content}")
-
-
-def _harmless(cell: str) -> str:
-    if not cell.startswith(_FORMULA) or cell == "-" or _FIGURE.fullmatch(cell):
-        return cell
-    return f"'{cell}"
