@@ -93,7 +93,7 @@ def summary_rows(report: Report) -> list[SummaryRow]:
     if benchmark and benchmark.best_float and benchmark.best_float != raw:
         labels[benchmark.best_float] = "best float"
     if benchmark and benchmark.hardest_float:
-        unfit = benchmark.hardest_float in {one.artifact for one in report.refused}
+        unfit = benchmark.hardest_float in report.refused_names
         labels.setdefault(benchmark.hardest_float, _UNFIT if unfit else _RIVAL)
     for name in _best_per_runtime(report, rows, scores):
         labels.setdefault(name, (rows.get(name) or scores[name]).precision)
@@ -106,14 +106,14 @@ def summary_rows(report: Report) -> list[SummaryRow]:
 def _best_per_runtime(
     report: Report, rows: dict[str, BenchmarkRow], scores: dict[str, CandidateAccuracy]
 ) -> Iterable[str]:
-    """The fastest candidate of the built precision in each runtime, the chosen one among them."""
+    """The fastest of the built precision in each runtime that may ship, the chosen one among them."""
     precision = report.recipe.get("precision")
     chosen = report.benchmark.chosen if report.benchmark else None
     best: dict[str, str] = {}
     names = dict.fromkeys((*rows, *scores))  # without timings the first one is the chosen one
     for name in sorted(names, key=lambda name: (name != chosen, _p50(rows.get(name)))):
         candidate = rows.get(name) or scores[name]
-        if candidate.precision == precision:
+        if candidate.precision == precision and name not in report.refused_names:
             best.setdefault(candidate.runtime, name)
     return best.values()
 
