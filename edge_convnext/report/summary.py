@@ -106,7 +106,7 @@ def summary_rows(report: Report) -> list[SummaryRow]:
 def _best_per_runtime(
     report: Report, rows: dict[str, BenchmarkRow], scores: dict[str, CandidateAccuracy]
 ) -> Iterable[str]:
-    """The fastest of the built precision in each runtime that may ship, the chosen one among them."""
+    """The fastest of the built precision that may ship in each runtime, with the chosen one."""
     precision = report.recipe.get("precision")
     chosen = report.benchmark.chosen if report.benchmark else None
     best: dict[str, str] = {}
