@@ -30,8 +30,8 @@ def report(
         bool,
         typer.Option(
             "--public",
-            help="Leave out places, hosts, the machine's identity and names of images; needs --html or "
-            "--out.",
+            help="Leave out paths, hosts, the machine's identity and names of images; needs "
+            "--html or --out.",
         ),
     ] = False,
     with_images: Annotated[

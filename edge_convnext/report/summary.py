@@ -29,9 +29,11 @@ __all__ = [
     "footnote",
     "graph_name",
     "headings",
+    "made_line",
     "number",
     "plain",
     "recovery_rows",
+    "show_date",
     "state_text",
     "summary_rows",
     "title",
@@ -208,6 +210,17 @@ def title(report: Report) -> str:
         f"{model.name}, {model.params / 1e6:.1f} M parameters, {model.num_classes} classes, "
         f"{show_size(model.image_size)} px; weights: {model.weights.source}{licence}"
     )
+
+
+def made_line(report: Report) -> str:
+    """What the user calls the build, where that is known, and when it was made."""
+    date = show_date(report)
+    return f"{report.label}, made {date}" if report.label else f"Made {date}"
+
+
+def show_date(report: Report) -> str:
+    """When a report was made, to the minute, with its time zone."""
+    return f"{report.created:%Y-%m-%d %H:%M %Z}"
 
 
 def verdict_line(report: Report) -> str:
