@@ -29,7 +29,9 @@ def report(
     public: Annotated[
         bool,
         typer.Option(
-            "--public", help="Leave out paths, hosts and names of images; needs --html or --out."
+            "--public",
+            help="Leave out paths, hosts, the machine's identity and names of images; needs "
+            "--html or --out.",
         ),
     ] = False,
     with_images: Annotated[

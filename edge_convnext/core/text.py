@@ -7,8 +7,9 @@ import unicodedata
 
 __all__ = ["escape_markdown", "printable", "spreadsheet_cell"]
 
-# GitHub's runner looks for its older commands anywhere in a line of a job's output.
-_RUNNER_COMMAND = "##["
+# GitHub's runner obeys its older commands anywhere in a line of a job's output, and its newer ones
+# where a line begins with blanks and `::`, as a wrapped line may.
+_RUNNER_COMMANDS = ("##[", "::")
 _MARKDOWN = frozenset("\\`*_[]<>|#~&$")
 _LINKED = re.compile("@|#|://|www(?=[.])", re.IGNORECASE)  # mentions, issues, addresses
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs a cell that begins so
@@ -18,16 +19,19 @@ _NOTHING = "&#8203;"  # a zero-width space: GitHub links even escaped ones
 
 
 def printable(text: str) -> str:
-    r"""Escape characters that would move the cursor, start a line or reorder letters.
+    r"""Escape what would move the cursor, start a line, reorder letters or be a runner's command.
 
     Args:
         text: Text of any origin.
 
     Returns:
-        One line, in which `\x1b` and the like stand for such characters.
+        One line, in which `\x1b` and the like stand for such characters. However it is wrapped, no
+        line of it begins with `::`.
     """
     shown = "".join(one if _shows(one) else _escape(one) for one in text)
-    return shown.replace(_RUNNER_COMMAND, f"##{_escape('[')}")
+    for command in _RUNNER_COMMANDS:
+        shown = shown.replace(command, f"{command[:-1]}{_escape(command[-1])}")
+    return shown
 
 
 def _shows(character: str) -> bool:

@@ -176,6 +176,11 @@ class Report(Part):
         return next(stage for stage in self.stages if stage.name == name)
 
     @property
+    def refused_names(self) -> frozenset[str]:
+        """Artifacts that may not ship: they are wrong where they would run."""
+        return frozenset(one.artifact for one in self.refused)
+
+    @property
     def repeatable_recipe(self) -> dict[str, JsonValue]:
         """The recipe that builds the same again: with `auto` where that was stated."""
         return self.stated_recipe or self.recipe

@@ -7,12 +7,19 @@ from typing import TYPE_CHECKING
 from edge_convnext.report.summary import MISSING, graph_name, number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from edge_convnext.report.contract import Report
-    from edge_convnext.report.measured import Int8ProductsReport, MovedProduct
+    from edge_convnext.report.measured import BenchmarkRow, Int8ProductsReport, MovedProduct
 
-__all__ = ["PRODUCT_HEADINGS", "REFUSED_HEADINGS", "mark_refused", "product_rows", "refused_rows"]
+__all__ = [
+    "PRODUCT_HEADINGS",
+    "REFUSED_HEADINGS",
+    "fastest_fit",
+    "mark_refused",
+    "product_rows",
+    "refused_rows",
+]
 
 REFUSED_HEADINGS = ("artifact", "graph", "dB there", "dB in ONNX Runtime", "rule", "node", "why")
 PRODUCT_HEADINGS = ("artifact", "planned", "found", "not as planned, and why")
@@ -37,8 +44,25 @@ def refused_rows(report: Report) -> list[tuple[str, ...]]:
 
 def mark_refused(report: Report, artifact: str) -> str:
     """Name of a candidate that was timed, and whether it may not ship."""
-    refused = {one.artifact for one in report.refused}
-    return f"{artifact} (refused, may not ship)" if artifact in refused else artifact
+    refused = artifact in report.refused_names
+    return f"{artifact} (refused, may not ship)" if refused else artifact
+
+
+def fastest_fit(report: Report, rows: Iterable[BenchmarkRow]) -> list[BenchmarkRow]:
+    """The fastest of each precision in each runtime that may ship.
+
+    Args:
+        report: Report that tells what was refused.
+        rows: Timings of one batch size.
+
+    Returns:
+        At most one for each precision and runtime, the fastest first.
+    """
+    found: dict[tuple[str, str], BenchmarkRow] = {}
+    for row in sorted(rows, key=lambda row: row.latency_ms_p50):
+        if row.artifact not in report.refused_names:
+            found.setdefault((row.precision, row.runtime), row)
+    return list(found.values())
 
 
 def product_rows(report: Report) -> list[tuple[str, ...]]:

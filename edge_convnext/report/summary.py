@@ -29,9 +29,11 @@ __all__ = [
     "footnote",
     "graph_name",
     "headings",
+    "made_line",
     "number",
     "plain",
     "recovery_rows",
+    "show_date",
     "state_text",
     "summary_rows",
     "title",
@@ -93,7 +95,7 @@ def summary_rows(report: Report) -> list[SummaryRow]:
     if benchmark and benchmark.best_float and benchmark.best_float != raw:
         labels[benchmark.best_float] = "best float"
     if benchmark and benchmark.hardest_float:
-        unfit = benchmark.hardest_float in {one.artifact for one in report.refused}
+        unfit = benchmark.hardest_float in report.refused_names
         labels.setdefault(benchmark.hardest_float, _UNFIT if unfit else _RIVAL)
     for name in _best_per_runtime(report, rows, scores):
         labels.setdefault(name, (rows.get(name) or scores[name]).precision)
@@ -106,14 +108,14 @@ def summary_rows(report: Report) -> list[SummaryRow]:
 def _best_per_runtime(
     report: Report, rows: dict[str, BenchmarkRow], scores: dict[str, CandidateAccuracy]
 ) -> Iterable[str]:
-    """The fastest candidate of the built precision in each runtime, the chosen one among them."""
+    """The fastest of the built precision that may ship in each runtime, with the chosen one."""
     precision = report.recipe.get("precision")
     chosen = report.benchmark.chosen if report.benchmark else None
     best: dict[str, str] = {}
     names = dict.fromkeys((*rows, *scores))  # without timings the first one is the chosen one
     for name in sorted(names, key=lambda name: (name != chosen, _p50(rows.get(name)))):
         candidate = rows.get(name) or scores[name]
-        if candidate.precision == precision:
+        if candidate.precision == precision and name not in report.refused_names:
             best.setdefault(candidate.runtime, name)
     return best.values()
 
@@ -208,6 +210,17 @@ def title(report: Report) -> str:
         f"{model.name}, {model.params / 1e6:.1f} M parameters, {model.num_classes} classes, "
         f"{show_size(model.image_size)} px; weights: {model.weights.source}{licence}"
     )
+
+
+def made_line(report: Report) -> str:
+    """What the user calls the build, where that is known, and when it was made."""
+    date = show_date(report)
+    return f"{report.label}, made {date}" if report.label else f"Made {date}"
+
+
+def show_date(report: Report) -> str:
+    """When a report was made, to the minute, with its time zone."""
+    return f"{report.created:%Y-%m-%d %H:%M %Z}"
 
 
 def verdict_line(report: Report) -> str:

@@ -11,6 +11,9 @@ from edge_convnext.core.text import escape_markdown, printable, spreadsheet_cell
         ("a\u202eb", r"a\u202eb"),
         ("a\U000e0001b", r"a\U000e0001b"),
         ("##[error]", r"##\x5berror]"),
+        ("::error::x", r":\x3aerror:\x3ax"),
+        (":::stop", r":\x3a:stop"),
+        ("a:b", "a:b"),
         ("ideographic\u3000space, crème, 猫", "ideographic\u3000space, crème, 猫"),
     ],
 )

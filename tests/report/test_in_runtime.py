@@ -1,15 +1,17 @@
 """The tables of what was found where candidates run."""
 
-from support.example_report import example_report
+from support.example_report import FLOAT, ORT_INT8, OV_INT8, RAW, example_report
 
 from edge_convnext.report.in_runtime import (
     PRODUCT_HEADINGS,
     REFUSED_HEADINGS,
+    fastest_fit,
     mark_refused,
     product_rows,
     refused_rows,
 )
 from edge_convnext.report.markdown import to_markdown
+from edge_convnext.report.summary import summary_rows
 
 ONE = {"artifact": "a.onnx openvino f32", "form": "raw", "placement": "dense", "precision": "int8",
        "runtime": "openvino", "precision_hint": "f32"}  # fmt: skip
@@ -70,3 +72,12 @@ def test_the_markdown_has_them_where_there_are_some():
     assert "## Refused: wrong where they would run" in text
     assert "| concat-int8 | fused/Conv |" in text
     assert "## Products in INT8" in text
+
+
+def test_the_fastest_that_may_ship_skips_what_is_refused():
+    report = example_report(refused=[{**OV_INT8, "reason": "wrong there"}])
+    rows = [one for one in report.benchmark.rows if one.batch == 1]
+    assert [one.artifact for one in fastest_fit(report, rows)] == [
+        FLOAT["artifact"], ORT_INT8["artifact"], RAW["artifact"]
+    ]  # fmt: skip
+    assert OV_INT8["artifact"] not in {one.artifact for one in summary_rows(report)}

@@ -66,3 +66,9 @@ def test_timings_of_those_that_lost_are_folded():
         assert f"| {row.artifact} |" in shown
     assert "1 timings" not in folded
     assert "<details><summary>" not in to_markdown(report).split("## Speed")[1].split("## ")[0]
+
+
+def test_label_and_date_are_told_at_the_top():
+    text = to_markdown(example_report(label="a|b"))
+    assert "\na\\|b, made 2025-03-04 05:06 UTC.\n" in text.partition("## Result")[0]
+    assert "\nMade 2025-03-04 05:06 UTC.\n" in to_markdown(example_report())

@@ -6,6 +6,8 @@ from support.example_report import example_report
 from edge_convnext.report.summary import (
     graph_name,
     headings,
+    made_line,
+    show_date,
     state_text,
     summary_rows,
     title,
@@ -56,3 +58,14 @@ def test_a_rival_that_may_not_ship_is_marked(refused):
     models = [row.model for row in summary_rows(marked)]
     assert ("rival float, wrong there: may not ship" in models) == refused
     assert ("rival float" in models) != refused
+
+
+@pytest.mark.parametrize(
+    ("created", "shown"),
+    [("2025-03-04T05:06:07Z", "2025-03-04 05:06 UTC"), ("0001-01-01T00:00:00+05:00", "+05:00")],
+)
+def test_a_date_of_any_zone_is_shown(created, shown):
+    report = example_report(created=created)
+    assert show_date(report).endswith(shown)
+    assert made_line(report).startswith("Made ")
+    assert made_line(example_report(label="b", created=created)).startswith("b, made ")

@@ -14,6 +14,7 @@ from edge_convnext.core.contention import why_skewed
 from edge_convnext.core.text import printable
 from edge_convnext.report.card.stated import public_name, split_words
 from edge_convnext.report.contract import Report
+from edge_convnext.report.in_runtime import fastest_fit
 from edge_convnext.report.measured import (
     AccuracyReport,
     BenchmarkReport,
@@ -46,7 +47,7 @@ def performance_of(report: Report) -> dict[str, Any]:
     devices = [one for one in _devices(report) if one.benchmark is not None]
     precisions: dict[str, Any] = {}
     for device in devices:
-        for row in _fastest(device.benchmark, _refused(report)):
+        for row in _fastest(report, device.benchmark):
             named = precisions.setdefault(_PRECISIONS[row.precision], {"components": {}})
             component = named["components"].setdefault(
                 printable(public_name(report)), {"performance_metrics": {}}
@@ -115,20 +116,12 @@ def _machines(report: Report) -> Iterator[tuple[_Device, str]]:
         yield _Device(run.board.name, there.cpu_model, *figures), there.fingerprint
 
 
-def _refused(report: Report) -> set[str]:
-    return {one.artifact for one in report.refused}
-
-
-def _fastest(benchmark: BenchmarkReport | None, refused: set[str]) -> Iterable[BenchmarkRow]:
+def _fastest(report: Report, benchmark: BenchmarkReport | None) -> Iterable[BenchmarkRow]:
     """The fastest row of each precision and runtime at the smallest batch; none that is wrong."""
     if benchmark is None:
         return ()
     batch = smallest_batch(benchmark)
-    found: dict[tuple[str, str], BenchmarkRow] = {}
-    for row in sorted(benchmark.rows, key=lambda one: one.latency_ms_p50):
-        if row.batch == batch and row.artifact not in refused:
-            found.setdefault((row.precision, row.runtime), row)
-    return found.values()
+    return fastest_fit(report, (row for row in benchmark.rows if row.batch == batch))
 
 
 def _details(row: BenchmarkRow, device: _Device) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_convnext.report.html.parts import make_table
 from edge_convnext.report.speed_words import show_ratio
-from edge_convnext.report.summary import MISSING, number, verdict_line
+from edge_convnext.report.summary import MISSING, number, show_date, verdict_line
 
 if TYPE_CHECKING:
     from edge_convnext.report.contract import Report
@@ -19,7 +19,18 @@ __all__ = ["overview_table"]
 def overview_table(reports: Sequence[Report], limits: Limits) -> Table:
     """One row for each report, in the order in which they were given."""
     headings = (
-        *("no.", "model", "verdict", "chosen", "batch", "p50 ms", "vs float", "drop pp [95 %]"),
+        *(
+            "no.",
+            "model",
+            "label",
+            "made",
+            "verdict",
+            "chosen",
+            "batch",
+            "p50 ms",
+            "vs float",
+            "drop pp [95 %]",
+        ),
         *("images", "machine", "fingerprint"),
     )
     rows = ((str(place), *_cells(report)) for place, report in enumerate(reports, 1))
@@ -44,6 +55,8 @@ def _cells(report: Report) -> tuple[str, ...]:
     board = report.board.name if report.board else None
     return (
         report.model.name,
+        report.label or MISSING,
+        show_date(report),
         verdict_line(report).removeprefix("Verdict: "),
         row.artifact if row else MISSING,
         str(batch) if row else MISSING,

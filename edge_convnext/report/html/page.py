@@ -30,7 +30,7 @@ from edge_convnext.report.html.parts import Limits, Section, Words
 from edge_convnext.report.html.speed import speed_section
 from edge_convnext.report.html.verdict import verdict_section
 from edge_convnext.report.page import make_environment
-from edge_convnext.report.summary import plain, verdict_line
+from edge_convnext.report.summary import made_line, plain, verdict_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,6 +70,7 @@ class _Part:
 
     prefix: str  # of its anchors
     name: str
+    made: str
     line: str
     sections: tuple[Section, ...]
 
@@ -128,7 +129,10 @@ def _part(place: int, subject: Subject, limits: Limits, count: int) -> _Part:
     where = f" ({report.board.name})" if report.board else ""
     return _Part(
         prefix=f"r{place}-" if count > 1 else "",
-        name=f"{report.model.name}{where}",
+        name=f"{report.model.name}{where}"
+        if count == 1
+        else f"{place}: {report.model.name}{where}",
+        made=made_line(report),
         line=verdict_line(report),
         sections=sections,
     )

@@ -49,7 +49,7 @@ class Point:
     score: CandidateAccuracy
     latency_ms: tuple[float, float] | None  # 95 % interval of the median over rounds
     chosen: bool
-    front: bool  # no other is both faster and nearer
+    front: bool  # none that may ship is both faster and nearer; a refused one is not on it
 
 
 def points(report: Report) -> list[Point]:
@@ -63,8 +63,8 @@ def points(report: Report) -> list[Point]:
     found, best = [], float("inf")
     for row in sorted(rows, key=lambda row: row.latency_ms_p50):
         score = scores[row.artifact]
-        front = score.top1_drop_pp < best
-        best = min(best, score.top1_drop_pp)
+        front = row.artifact not in report.refused_names and score.top1_drop_pp < best
+        best = score.top1_drop_pp if front else best
         spread = median_interval(row.round_latency_ms_p50)
         found.append(Point(row, score, spread, row.artifact == benchmark.chosen, front))
     return found

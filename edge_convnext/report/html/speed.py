@@ -27,7 +27,7 @@ from edge_convnext.report.html.picture import (
     tick,
     upright,
 )
-from edge_convnext.report.in_runtime import mark_refused
+from edge_convnext.report.in_runtime import fastest_fit, mark_refused
 from edge_convnext.report.speed_words import timed_once_note
 from edge_convnext.report.summary import graph_name, number, state_text
 from edge_convnext.report.throughput_table import (
@@ -72,9 +72,9 @@ def speed_section(report: Report, limits: Limits) -> Section:
     blocks: list[Block] = [
         Words(_TIMED),
         *_disturbed(benchmark),
-        _fastest(report, rows, limits),
-        Figure(_spread(rows[:_DRAWN], benchmark, batch, len(rows)), _table(report, limits)),
-        *_curves(benchmark, batch, limits),
+        *_fastest(report, rows, limits),
+        Figure(_spread(report, rows[:_DRAWN], batch, len(rows)), _table(report, limits)),
+        *_curves(report, benchmark, batch, limits),
         *(Words(one) for one in timed_once_note(benchmark)),
         *_throughput(report, limits),
         *_state(report, limits),
@@ -92,42 +92,44 @@ def _disturbed(benchmark: BenchmarkReport) -> list[Block]:
     return [Words(f"Other programs took {load:.0f} % of the CPU during the timings: quiet.")]
 
 
-def _fastest(report: Report, rows: Sequence[BenchmarkRow], limits: Limits) -> Table:
-    """The fastest candidate of each precision in each runtime."""
-    best: dict[tuple[str, str], BenchmarkRow] = {}
-    for row in rows:  # the fastest first
-        best.setdefault((row.runtime, row.precision), row)
+def _fastest(report: Report, rows: Sequence[BenchmarkRow], limits: Limits) -> list[Block]:
+    """The fastest candidate of each precision in each runtime; none that may not ship."""
+    best = fastest_fit(report, rows)
+    if not best:
+        return [Words("Every candidate that was timed is refused: none may ship.", "warning")]
     headings = ("runtime", "precision", "artifact", "p50 ms", "p90 ms", "file MB")
     cells = (
         (
             row.runtime,
             row.precision,
-            mark_refused(report, row.artifact),
+            row.artifact,
             number(row.latency_ms_p50, 2),
             number(row.latency_ms_p90, 2),
             number(row.size_bytes / 1e6, 1),
         )
-        for row in best.values()
+        for row in best
     )
     title = f"The fastest in each runtime, at batch {rows[0].batch}"
-    return make_table(title, headings, cells, limits, folded=False)
+    return [make_table(title, headings, cells, limits, folded=False)]
 
 
-def _spread(
-    rows: Sequence[BenchmarkRow], benchmark: BenchmarkReport, batch: int, count: int
-) -> Picture:
+def _spread(report: Report, rows: Sequence[BenchmarkRow], batch: int, count: int) -> Picture:
     """One strip per candidate: the median of each round, and the percentiles of all samples."""
     values = [ms for row in rows for ms in _milliseconds(row)]
     scale = make_scale(values, log=bool(values) and max(values) > 4 * min(values) > 0)
+    chosen = report.benchmark.chosen if report.benchmark else None
     shapes: list[Shape] = []
     for place, row in enumerate(rows):
-        shapes += _strip(row, scale, place * ROW, row.artifact == benchmark.chosen)
+        name = mark_refused(report, row.artifact)
+        shapes += _strip(row, name, scale, place * ROW, row.artifact == chosen)
     bottom = len(rows) * ROW
     few = f" (the {len(rows)} fastest of {count})" if count > len(rows) else ""
     return Picture(
         anchor="latency",
         title=f"Latency at batch {batch}, ms{few}",
-        description="; ".join(f"{row.artifact}: {_said(row)}" for row in rows),
+        description="; ".join(
+            f"{mark_refused(report, row.artifact)}: {_said(row)}" for row in rows
+        ),
         height=bottom + 35,
         shapes=(*axis(scale, bottom, 0, f"ms at batch {batch}"), *shapes),
         legend=(
@@ -152,13 +154,13 @@ def _said(row: BenchmarkRow) -> str:
     return ", ".join(f"p{percent} {ms:.2f} ms" for percent, ms in known if ms is not None)
 
 
-def _strip(row: BenchmarkRow, scale: Scale, y: float, chosen: bool) -> list[Shape]:
+def _strip(row: BenchmarkRow, name: str, scale: Scale, y: float, chosen: bool) -> list[Shape]:
     middle = y + 26
-    said = f"{row.artifact}: {_said(row)}"
+    said = f"{name}: {_said(row)}"
     tail = [ms for ms in (row.latency_ms_p90, row.latency_ms_p99) if ms is not None]
     shown = f"{row.latency_ms_p50:.2f} ms"
     shapes = [
-        label(fitting(row.artifact, shown), 4.0, y + 14),
+        label(fitting(name, shown), 4.0, y + 14),
         label(shown, 96.0, y + 14, "value", "end"),
         *_boxes(row, scale, middle),
         *(dot(scale.at(ms), middle, 3, "round") for ms in row.round_latency_ms_p50[:200]),
@@ -213,16 +215,16 @@ def _table(report: Report, limits: Limits) -> Table:
     return make_table("Every timing", headings, rows, limits)
 
 
-def _curves(benchmark: BenchmarkReport, batch: int, limits: Limits) -> list[Block]:
+def _curves(report: Report, benchmark: BenchmarkReport, batch: int, limits: Limits) -> list[Block]:
     """Images per second by batch size, of what ships, the floats, and the fastest others."""
     batches = sorted({row.batch for row in benchmark.rows})
     if len(batches) < 2:
         return [Words(f"Only batch {batch} was timed: no curve over batch sizes.", "missing")]
     named = (benchmark.chosen, benchmark.best_float, benchmark.rival_float, benchmark.raw_fp32)
     fastest = sorted(benchmark.rows, key=lambda row: -row.throughput_img_s)
-    names = [*named, *(row.artifact for row in fastest)]
+    names = [*named, *(one.artifact for one in fastest if one.artifact not in report.refused_names)]
     lines = [
-        (name, line)
+        (mark_refused(report, name), line)
         for name in dict.fromkeys(one for one in names if one is not None)
         if len(line := [row for one in batches if (row := benchmark.row(name, one))]) > 1
     ][:_CURVES]

@@ -28,6 +28,11 @@ __all__ = ["max_drop_pp", "verdict_section"]
 
 _NAMED = 3  # of classes
 _DEFAULT_DROP_PP = 1.0  # of recipes from before the field
+_ACCURACY_ALONE = "Budget and images below speak of the accuracy alone"
+_OPEN_SPEED = {
+    "likely": "the speed is only likely, and so is the verdict",
+    "not": "the speed decides the verdict, for it is not faster",
+}
 
 
 def max_drop_pp(report: Report) -> float:
@@ -79,6 +84,7 @@ def _pictures(report: Report, limits: Limits) -> Iterator[Block]:
             ("Top-1 drop, pp", "FP32 minus what was built; left of the budget is good"),
             (drop, accuracy.top1_drop_pp),
             (budget, f"budget {show_pp(budget)} pp"),
+            _side(drop[1] <= budget, drop[0] > budget),
             limits,
         )
     speed = benchmark.speedup_vs_best_float_ci95 if benchmark else None
@@ -90,8 +96,18 @@ def _pictures(report: Report, limits: Limits) -> Iterator[Block]:
             ("Speed over the float, times", "right of 1 is faster"),
             (speed, benchmark.speedup_vs_best_float),
             (1.0, "as fast as the float"),
+            _side(speed[0] > 1.0, speed[1] <= 1.0, report.verdict.speed_skewed),
             limits,
         )
+
+
+def _side(within: bool, past: bool, skewed: str | None = None) -> tuple[str, str]:
+    """Colour of an interval, and in words on which side of its limit it lies."""
+    if skewed:
+        return "plain", "timed on a busy machine, it shows nothing"
+    if within:
+        return "good", "wholly on the good side"
+    return ("bad", "wholly past the limit") if past else ("plain", "on both sides of the limit")
 
 
 def _against(
@@ -99,22 +115,25 @@ def _against(
     words: tuple[str, str],
     found: tuple[tuple[float, float], float | None],
     limit: tuple[float, str],
+    side: tuple[str, str],
     limits: Limits,
 ) -> Figure:
     """One interval against its limit."""
     (low, high), estimate = found
-    what, how = words
+    (what, how), (css, where) = words, side
     scale = make_scale([low, high, limit[0], *([] if estimate is None else [estimate])])
     x = scale.at(limit[0])
     cells = ("" if estimate is None else f"{estimate:.2f}", f"{low:.2f}", f"{high:.2f}")
-    said = f"{what}: {cells[0]}, 95 % interval {cells[1]} to {cells[2]}"
+    said = f"{what}: {cells[0]}, 95 % interval {cells[1]} to {cells[2]}: {where}"
     shapes = [
         upright(x, 16, 52, "limit", limit[1]),
         label(limit[1], x, 12, "limit-text", "end" if x > 50 else "start"),
-        *interval(scale, (low, high), estimate, 34, "good", said),
+        *interval(scale, (low, high), estimate, 34, css, said),
         *axis(scale, 56, 20, what),
     ]
-    picture = Picture(name, f"{what}: {how}", f"{said}; {limit[1]}", 90, tuple(shapes))
+    picture = Picture(
+        name, f"{what}: {how}", f"{said}; {limit[1]}", 90, tuple(shapes), ((css, where),)
+    )
     table = make_table(
         what, ("estimate", "95 % from", "to", "limit"), [(*cells, f"{limit[0]:g}")], limits
     )
@@ -126,6 +145,8 @@ def _distance(report: Report) -> list[str]:
     accuracy, benchmark = report.accuracy, report.benchmark
     verdict = report.verdict
     found = [*_budget(accuracy, max_drop_pp(report))]
+    if found and verdict.speed in _OPEN_SPEED:
+        found.insert(0, f"{_ACCURACY_ALONE}: {_OPEN_SPEED[verdict.speed]}.")
     found += [] if verdict.speed_skewed else _speed(benchmark)
     if verdict.images_to_show:
         found.append(f"Images: about {verdict.images_to_show:,} in all would settle the accuracy.")
@@ -162,7 +183,8 @@ def _budget(accuracy: AccuracyReport | None, budget: float) -> Iterator[str]:
     shown = _more_lost(lost, won, accuracy.n_images, budget)
     likely = int(room) + 1
     if shown:
-        yield f"Images: {_images(shown)} more answered wrongly, and it is no longer shown."
+        more = f"Images: {_images(shown)} more answered wrongly"
+        yield f"{more}, and the budget is no longer shown to be kept."
     yield f"Images: {_images(likely)} more answered wrongly, and the estimate is past the budget."
 
 
@@ -192,6 +214,12 @@ def _speed(benchmark: BenchmarkReport | None) -> Iterator[str]:
     low, high = speed
     if low > 1.0:
         longer = 100.0 * (low - 1.0)
+        if benchmark.forms_not_raced:
+            yield (
+                f"Speed: past 1.00x until it is {longer:.0f} % slower, but only likely: its other "
+                f"forms ({', '.join(benchmark.forms_not_raced)}) were not raced."
+            )
+            return
         yield f"Speed: shown from 1.00x on; it stays shown until it is {longer:.0f} % slower."
     elif high > 1.0:
         yield f"Speed: the interval reaches from {low:.2f}x to {high:.2f}x, to both sides of 1."

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from xml.etree import ElementTree
 
@@ -217,7 +218,7 @@ def test_outside_text_is_escaped_in_every_format(tmp_path):
     junit, markdown = to_junit(result, False), to_markdown(result, False)
     assert ElementTree.fromstring(junit).get("failures") == "1"
     (line,) = to_annotations(result, False).splitlines()
-    assert 'a|b<c>&"%25\\x0a::error::x' in line
+    assert 'a|b<c>&"%25\\x0a:\\x3aerror:\\x3ax' in line
     assert "a\\|b\\<c\\>\\&" in markdown
     assert "@octocat" not in markdown  # would be told of it
     assert "#1" not in markdown
@@ -248,3 +249,24 @@ def test_flips_and_paths_show_no_control_characters(tmp_path):
         assert "\x1b" not in shown
         assert "\x07" not in shown
         assert not [line for line in shown.splitlines() if line.startswith("::")]
+
+
+@pytest.mark.parametrize("columns", ["80", "120", "41"])
+def test_no_wrapped_line_of_a_class_name_is_a_runners_command(tmp_path, columns):
+    names = [
+        f"{'x' * place} ::stop-commands::{place} {'y' * place}::error::z" for place in range(60)
+    ] + [f"::add-mask::{place}" for place in range(9)]
+    right = [[sha(place), name, name, "1.0", name, "1.0"] for place, name in enumerate(names)]
+    wrong = [[*one[:4], names[place - 1], "1.0"] for place, one in enumerate(right)]
+    before, now = tmp_path / "before", tmp_path / "now"
+    for folder, rows in ((before, right), (now, wrong)):
+        write_build_in(folder, rows)
+    kept = tmp_path / "kept.json"
+    github = {"GITHUB_ACTIONS": "true", "COLUMNS": columns}
+    assert run(before, "--save-baseline", kept, env=github).exit_code == 0
+    found = run(now, "--explain", "--baseline", kept, env=github)
+    assert "stop-commands" in found.stdout
+    commands = [one for one in found.stdout.splitlines() if re.match(r"\s*::", one)]
+    assert commands
+    ours = r"::(notice|warning|error) title=edge-convnext gate[\w .]*::[^:]"
+    assert [one for one in commands if not re.match(ours, one)] == []

@@ -18,3 +18,10 @@ def test_reports_stand_side_by_side_in_their_order():
     assert rows[0]["drop pp [95 %]"] == "0.21 [-0.62, 1.18]"
     assert [row["machine"] for row in rows][1] == "orin"
     assert rows[2]["chosen"] == rows[2]["p50 ms"] == rows[2]["images"] == "-"
+
+
+def test_a_label_and_a_date_tell_reports_of_one_model_apart():
+    table = overview_table([example_report(label="a1b2c3"), example_report()], Limits())
+    rows = [dict(zip(table.headings, cells, strict=True)) for cells in table.rows]
+    assert [row["label"] for row in rows] == ["a1b2c3", "-"]
+    assert rows[0]["made"] == "2025-03-04 05:06 UTC"

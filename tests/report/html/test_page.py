@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -149,3 +150,14 @@ def test_the_templates_say_nothing_safe_and_load_nothing():
         text = path.read_text(encoding="utf-8")
         for word in ("|safe", "| safe", "autoescape", "<script", "@import", "url(", "://"):
             assert word not in text, (path.name, word)
+
+
+def test_label_and_date_are_in_the_head_and_no_two_reports_have_one_name():
+    made = "made 2025-03-04 05:06 UTC"
+    one = page_of(example_report(label="a<b"))
+    assert f'<p class="made">a&lt;b, {made}</p>' in one
+    assert f'<p class="made">M{made[1:]}</p>' in page_of(example_report())
+    both = to_html([Subject(example_report(label="before")), Subject(example_report())])
+    names = re.findall(r'<h2 class="name"[^>]*>(.*?)</h2>', both)
+    assert names == ["1: convnextv2_atto", "2: convnextv2_atto"]
+    assert f"(before, {made})" in both

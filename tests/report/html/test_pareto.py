@@ -1,4 +1,12 @@
-from support.example_report import BENCHMARK, OV_INT8, example_report, row, without_measurements
+from support.example_report import (
+    ACCURACY,
+    BENCHMARK,
+    ORT_INT8,
+    OV_INT8,
+    example_report,
+    row,
+    without_measurements,
+)
 
 from edge_convnext.report.html.pareto import pareto_section, points
 from edge_convnext.report.html.parts import Limits
@@ -30,3 +38,13 @@ def test_the_interval_of_a_latency_is_over_rounds():
 def test_without_both_measurements_it_says_so():
     (block,) = pareto_section(example_report(**without_measurements("evaluate")), Limits()).blocks
     assert block.text == "No candidate was both timed and evaluated."
+
+
+def test_what_may_not_ship_is_not_on_the_front_and_keeps_no_other_from_it():
+    refused = [{**OV_INT8, "reason": "wrong there"}]
+    even = [{**one, "top1_drop_pp": 0.0} for one in ACCURACY["candidates"]]
+    report = example_report(refused=refused, accuracy={**ACCURACY, "candidates": even})
+    assert [(one.row.artifact, one.front) for one in points(report)] == [
+        (OV_INT8["artifact"], False),
+        (ORT_INT8["artifact"], True),
+    ]

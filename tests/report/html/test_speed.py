@@ -95,3 +95,18 @@ def test_the_state_of_a_board_is_a_table():
 def test_without_timings_the_reason_is_told():
     (block,) = section(**without_measurements("benchmark")).blocks
     assert block.text == "Speed was not measured: random weights."
+
+
+def test_what_may_not_ship_is_no_fastest_one_and_is_marked_in_the_pictures():
+    refused = [{**OV_INT8, "reason": "wrong there"}]
+    found = section(refused=refused)
+    (table,) = [one for one in found.blocks if one.kind == "table" and not one.folded]
+    assert OV_INT8["artifact"] not in {cells[2] for cells in table.rows}
+    assert ("onnxruntime", "int8") in {cells[:2] for cells in table.rows}
+    spread, batches = [one for one in found.blocks if one.kind == "figure"]
+    marked = f"{OV_INT8['artifact']} (refused, may not ship)"
+    assert marked in spread.picture.description
+    assert batches.table.rows[0][0] == marked  # the one that the timings chose
+    rows = [row(OV_INT8, 1, 2.5, 1)]
+    alone = section(refused=refused, benchmark={**BENCHMARK, "rows": rows, "best_float": None})
+    assert "Every candidate that was timed is refused: none may ship." in texts(alone)

@@ -43,7 +43,7 @@ def test_it_tells_how_many_more_losses_flip_a_shown_verdict(lost, won, n):
     changed = {"lost": lost, "won": won, "n_images": n, "top1_drop_pp": drop,
                "top1_drop_ci95_pp": [low, high]}  # fmt: skip
     said = distance(accuracy={**ACCURACY, **changed})
-    (line,) = [one for one in said if "no longer shown" in one]
+    (line,) = [one for one in said if "no longer shown to be kept" in one]
     more = int(line.split()[1].replace(",", ""))
     assert 100 * paired_difference_interval(lost + more, won, n)[1] > 1.0
     assert 100 * paired_difference_interval(lost + more - 1, won, n)[1] <= 1.0
@@ -106,3 +106,54 @@ def test_it_says_what_to_do_next(verdict, advice):
     assert advice in " ".join(block.lines)
     assert set(block.lines) >= set(next_steps(example_report(verdict={
         "passed": True, "reasons": [], **verdict})))  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("drop", "speed", "colours"),
+    [
+        ([-0.62, 0.9], [1.18, 1.23], ("good", "good")),
+        ([-0.62, 1.18], [0.9, 1.1], ("plain", "plain")),
+        ([1.2, 3.1], [0.7, 0.8], ("bad", "bad")),
+        ([0.2, 1.0], [0.7, 1.0], ("good", "bad")),  # on the limit
+    ],
+)
+def test_an_interval_is_coloured_and_called_by_its_side_of_the_limit(drop, speed, colours):
+    found = section(
+        accuracy={**ACCURACY, "top1_drop_pp": drop[1], "top1_drop_ci95_pp": drop},
+        benchmark={**BENCHMARK, "speedup_vs_best_float_ci95": speed},
+    )
+    said = {"good": "wholly on the good side", "plain": "both sides", "bad": "wholly past"}
+    pictures = [one.picture for one in found.blocks if one.kind == "figure"]
+    for picture, colour in zip(pictures, colours, strict=True):
+        assert [one.css for one in picture.shapes if one.kind == "dot"] == [colour]
+        assert said[colour] in picture.description
+        ((css, words),) = picture.legend
+        assert css == colour
+        assert said[colour] in words
+
+
+def test_timings_of_a_busy_machine_look_neither_good_nor_bad():
+    busy = {"ship": "int8", "passed": True, "reasons": [], "speed_skewed": "others took 44 %"}
+    _, speed = [one.picture for one in section(verdict=busy).blocks if one.kind == "figure"]
+    assert [one.css for one in speed.shapes if one.kind == "dot"] == ["plain"]
+
+
+@pytest.mark.parametrize(
+    ("speed", "words"), [("likely", "the speed is only likely"), ("not", "the speed decides")]
+)
+def test_how_many_images_flip_it_is_told_of_the_accuracy_alone(speed, words):
+    verdict = {"ship": "int8", "passed": True, "reasons": [], "accuracy": "shown"}
+    first, second, *_ = distance(verdict={**verdict, "speed": speed})
+    assert first.startswith("Budget and images below speak of the accuracy alone")
+    assert words in first
+    assert second.startswith("Budget: ")
+    assert not [one for one in distance(verdict={**verdict, "speed": "shown"}) if "alone" in one]
+
+
+def test_without_a_race_of_every_form_the_speed_is_called_likely():
+    (line,) = [
+        one
+        for one in distance(benchmark={**BENCHMARK, "forms_not_raced": ["linear"]})
+        if one.startswith("Speed")
+    ]
+    assert "only likely: its other forms (linear) were not raced" in line
