@@ -1,4 +1,4 @@
-"""What to do after a build or a bench: sentences for the terminal and for `report.md`."""
+"""What to do after a build or a bench: sentences for the terminal and both reports."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_it_tells_what_is_read_done_and_cached_and_builds_nothing(call, looked, 
 
 
 def test_the_last_builds_of_the_kind_say_how_long(call, looked, tmp_path):
-    kind = "convnextv2_atto int8 full auto auto own tune quick"
+    kind = "convnextv2_atto int8 full auto auto own 20 rounds tune quick"
     BuildTimes(tmp_path / "cache").keep(kind, [Piece("export", 30.0), Piece("race", 42.0)])
     line = ("build", "--weights", "random", "--dry-run", "--tune", "quick")
     out = call(*line)[1]
