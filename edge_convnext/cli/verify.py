@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_convnext.cli.console import JsonFlag, note, print_json
+from edge_convnext.cli.values import as_folder
 from edge_convnext.core.text import printable
 
 if TYPE_CHECKING:
@@ -18,10 +19,13 @@ __all__ = ["verify"]
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder that a build wrote.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder that a build wrote, or its report.json.", callback=as_folder),
+    ],
     same_as: Annotated[
         Path | None,
-        typer.Option(help="Folder of another build, to compare byte for byte."),
+        typer.Option(help="Folder of another build, to compare byte for byte.", callback=as_folder),
     ] = None,
     json: JsonFlag = False,
     verbose: Annotated[

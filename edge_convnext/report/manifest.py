@@ -99,7 +99,11 @@ def read_manifest(folder: Path) -> dict[str, str]:
     """
     path = folder / MANIFEST
     fields = read_document(
-        path, _SCHEMA, "pass a folder that `edge-convnext build` finished", "build again"
+        path,
+        _SCHEMA,
+        "pass a folder that `edge-convnext build` finished",
+        "build again",
+        named="a manifest",
     )
     try:
         found = {str(name): str(entry["sha256"]) for name, entry in fields["files"].items()}
