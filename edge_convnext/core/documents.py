@@ -43,7 +43,7 @@ def read_document(
         raise ArtifactError(f"{path}: {error.strerror}; {missing}") from error
     except (ValueError, RecursionError) as error:  # bad UTF-8, bad JSON, nested without end
         if named is not None and not _may_be_cut(text):
-            raise ArtifactError(f"{path}: not {named}, for it is no JSON; {missing}") from error
+            raise ArtifactError(f"{path}: not {named}, for it is not JSON; {missing}") from error
         raise ArtifactError(f"{path}: not JSON ({error}); {mend}") from error
     found = fields.get("schema") if isinstance(fields, dict) else None
     if named is not None and str(found).rpartition("/")[0] != schema.rpartition("/")[0]:

@@ -36,7 +36,7 @@ def test_what_is_no_report_is_told_to_be_none(call, tmp_path):
     for name, kind in (
         ("c.json", "its schema is 'edge-convnext/comparison/1'"),
         ("j.json", "its schema is None"),
-        ("model.onnx", "it is no JSON"),
+        ("model.onnx", "it is not JSON"),
     ):
         for command in (("compare", "a", name), ("gate", name)):
             code, out, err = call(*command)

@@ -50,8 +50,8 @@ def test_a_missing_file_says_what_to_do(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"\x08\x08", "not a thing, for it is no JSON"),
-        (b"# Title", "not a thing, for it is no JSON"),
+        (b"\x08\x08", "not a thing, for it is not JSON"),
+        (b"# Title", "not a thing, for it is not JSON"),
         (b"[1]", "not a thing (its schema is None, this version reads 'thing/2')"),
         (b'{"a": 1}', "not a thing (its schema is None, this version reads 'thing/2')"),
         (b'{"schema": "other/2"}', "not a thing (its schema is 'other/2', this"),
