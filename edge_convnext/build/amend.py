@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_convnext.build.budget import rank_plan
-from edge_convnext.build.label import settle_label
 from edge_convnext.build.pipeline import finish
 from edge_convnext.build.settle import Prepared, prepare
 from edge_convnext.core.cache import Cache, default_cache_folder
@@ -96,7 +95,7 @@ def recover_build(
     cache: Cache | None = None,
     track: Track = untracked,
 ) -> Report:
-    """Build a finished INT8 build again, with its graphs fine-tuned.
+    """Build a finished INT8 build again, with its graphs fine-tuned; it keeps its label.
 
     Args:
         folder: Folder of the build. Its recipe is read from `report.json`; stages that are no
@@ -117,7 +116,7 @@ def recover_build(
     from edge_convnext.devices.doctor import environment
     from edge_convnext.report.folder import check_writable
 
-    _, recipe = _read_int8_build(folder, {**(overrides or {}), "recover.enabled": True})
+    report, recipe = _read_int8_build(folder, {**(overrides or {}), "recover.enabled": True})
     check_writable(out or folder)
     if out is not None:
         require_outside(out, recipe.data.source, recipe.data.calibration)
@@ -127,7 +126,7 @@ def recover_build(
         prepared = prepare(recipe, store, machine["versions"], track)
         if prepared.unrecovered is not None:  # fine-tuning is the only thing that was asked for
             raise ArtifactError(f"{folder}: {prepared.unrecovered}")
-        return finish(prepared, machine, out or folder, None, settle_label(None))
+        return finish(prepared, machine, out or folder, None, report.label)
 
 
 def _read_int8_build(

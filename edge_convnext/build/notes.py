@@ -63,7 +63,7 @@ def list_notes(
     wait, minutes = ", or wait for one with --wait-quiet MINUTES", recipe.benchmark.wait_quiet_min
     if minutes:
         wait = f", for which {minutes:g} minutes of waiting were not enough"
-    notes += skewed_notes(timings, f"Repeat `build` on an idle machine{wait}.")
+    notes += skewed_notes(timings, f"Repeat `build` on a quiet machine{wait}.")
     notes += few_rounds_notes(recipe)
     notes += [_fallback_note(one, timings) for one in fallbacks]
     return tuple(dict.fromkeys([*notes, *elsewhere, *inputs.notes]))

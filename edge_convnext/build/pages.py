@@ -14,11 +14,12 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.data.thumbnails import find_images, thumbnails
 from edge_convnext.report.contract import Report
 from edge_convnext.report.file_names import REPORT
-from edge_convnext.report.folder import is_own_page, renew_page
+from edge_convnext.report.folder import renew_page
 from edge_convnext.report.html.changes import KINDS
 from edge_convnext.report.html.page import Subject, to_html
 from edge_convnext.report.html.public import make_public
 from edge_convnext.report.manifest import PAGE
+from edge_convnext.report.owned import is_own_page
 
 __all__ = ["Shown", "write_page"]
 

@@ -116,7 +116,7 @@ def finish(
         machine: Facts from `doctor.environment`.
         folder: Folder to write.
         require: Verdict that the user requires; None requires nothing.
-        label: Name of the build, from `settle_label`.
+        label: Name of the build, from `settle_label` or an earlier report.
     """
     recipe, graphs = prepared.runner.recipe, prepared.graphs
     engines = build_engines(prepared.runner, graphs.for_gpu, prepared.targets)

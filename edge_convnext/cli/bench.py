@@ -275,7 +275,7 @@ def _race(models: Sequence[Path], race: Race, times: ExportedTimes, terminal: Te
     with progress(terminal.silent) as track:
         result = race_models(models, race.runtime, config, race.hint, track)
     times.write(result)
-    notes = skewed_notes(result, "Repeat `bench` on an idle machine.")
+    notes = skewed_notes(result, "Repeat `bench` on a quiet machine.")
     if terminal.json:
         rows = [report_row(row, row.artifact).model_dump(mode="json") for row in result.rows]
         runtimes = [asdict(info) for info in result.runtimes]

@@ -124,7 +124,7 @@ def serve(
     with bars as track:
         result = serve_models(models, runtime, config, hint, wanted, track)
     skewed = why_skewed(result.other_load_pct, result.throttled_periods)
-    notes = [f"During the timings {skewed}. Repeat `bench` on an idle machine."] if skewed else []
+    notes = [f"During the timings {skewed}. Repeat `bench` on a quiet machine."] if skewed else []
     if terminal.json:
         part = report_throughput(result, lambda one: one.name)
         print_json({**part.model_dump(mode="json"), "notes": [*told, *notes]})

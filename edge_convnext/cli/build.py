@@ -109,9 +109,10 @@ def build(
     chosen = resolve(recipe, stated)
     for told in stated.told:
         note(told, terminal.silent)
+    _check_label(label)
     planning.save(chosen, recipe, out)
     if planning.dry_run:
-        planning.show(chosen, out, tune, terminal)
+        planning.show(chosen, out, tune, terminal, remote.host or ())
         return
     _warn_of_engines(chosen, terminal.silent)
     settings = remote.settings(required.words())
@@ -170,6 +171,14 @@ def _build_here(
             track=track,
             on_read=on_read,
         )
+
+
+def _check_label(label: str | None) -> None:
+    """Refuse a label that a report can't have, before anything is written or read."""
+    from edge_convnext.build.label import settle_label
+
+    if label is not None:
+        settle_label(label)
 
 
 def _show(report: Report) -> None:

@@ -42,8 +42,15 @@ def kind_of(recipe: Recipe, tune: str = "off") -> str:
     """
     targets = recipe.targets if recipe.targets == "auto" else "+".join(recipe.targets)
     size = recipe.preprocess.image_size or "own"
-    words = (recipe.model, recipe.precision, recipe.benchmark.scope, targets, recipe.runtime, size)
-    return " ".join(map(str, (*words, *(["tune", tune] if tune != "off" else []))))
+    race = recipe.benchmark
+    words = (recipe.model, recipe.precision, race.scope, targets, recipe.runtime, size)
+    more = [
+        f"{race.rounds} rounds",
+        *(["recover"] if recipe.recover.enabled else []),
+        *(["throughput"] if race.throughput else []),
+        *(["tune", tune] if tune != "off" else []),
+    ]
+    return " ".join(map(str, (*words, *more)))
 
 
 def show_time(seconds: float) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from edge_convnext.cli.console import Terminal, note, print_json, progress
 from edge_convnext.cli.signature import command
+from edge_convnext.cli.values import as_folder
 
 __all__ = ["bundle"]
 
@@ -16,7 +17,10 @@ __all__ = ["bundle"]
 @command
 def bundle(
     *,
-    folder: Annotated[Path, typer.Argument(help="Folder of a finished build.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder of a finished build, or its report.json.", callback=as_folder),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="File of the bundle, such as atto.ecb.")],
     evaluation: Annotated[
         Literal["images", "tensors", "none"],

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from edge_convnext.cli.console import VerboseFlag, note
+from edge_convnext.cli.values import as_folder
 
 __all__ = ["card"]
 
 
 def card(
-    folder: Annotated[Path, typer.Argument(help="Folder of the build.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the build, or its report.json.", callback=as_folder)
+    ],
     licence: Annotated[
         str | None,
         typer.Option(

@@ -8,12 +8,15 @@ from typing import Annotated, Literal
 import typer
 
 from edge_convnext.cli.console import JsonFlag, VerboseFlag, note, print_json
+from edge_convnext.cli.values import as_folder
 
 __all__ = ["deploy"]
 
 
 def deploy(
-    build: Annotated[Path, typer.Argument(help="Folder of a build.")],
+    build: Annotated[
+        Path, typer.Argument(help="Folder of a build, or its report.json.", callback=as_folder)
+    ],
     format: Annotated[
         Literal["python", "cpp", "triton", "deepstream", "litert"],
         typer.Option(

@@ -34,7 +34,8 @@ MEASURE_ROWS = (
     ),
     Flag(
         "benchmark.wait_quiet_min", "--wait-quiet", float,
-        "Longest time to wait for a quiet machine, or to race again after a busy race.", MEASURE,
+        "Longest time to wait for a quiet machine before the race, and to race again after a busy "
+        "one.", MEASURE,
         metavar="MINUTES",
     ),
     Flag("benchmark.throughput", "--throughput/--no-throughput", bool,

@@ -8,12 +8,15 @@ from typing import Annotated
 import typer
 
 from edge_convnext.cli.console import JsonFlag, VerboseFlag, note, print_json
+from edge_convnext.cli.values import as_folder
 
 __all__ = ["merge"]
 
 
 def merge(
-    folder: Annotated[Path, typer.Argument(help="Folder of the build.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the build, or its report.json.", callback=as_folder)
+    ],
     reports: Annotated[
         list[Path],
         typer.Argument(help="Reports of boards: report.json, or the folder that it is in."),

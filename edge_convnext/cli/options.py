@@ -259,7 +259,9 @@ RuntimeOption = Annotated[
         help="Runtime for an .onnx model. Default: the one that its report.json chose.",
     ),
 ]
-ModelArgument = Annotated[Path, typer.Argument(help="A built .onnx model, or an .engine.")]
+ModelArgument = Annotated[
+    Path, typer.Argument(help="A built .onnx or .tflite model, or an .engine.")
+]
 
 
 def flags(

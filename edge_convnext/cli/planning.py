@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated
@@ -78,7 +78,14 @@ class Planning:
         named = {} if stated else {"name": "custom"}  # not the demo's
         write_text_atomic(path, recipe_text({**fields, "model": recipe.model, **named}))
 
-    def show(self, recipe: Recipe, out: Path | None, tune: str, terminal: Terminal) -> None:
+    def show(
+        self,
+        recipe: Recipe,
+        out: Path | None,
+        tune: str,
+        terminal: Terminal,
+        hosts: Sequence[str] = (),
+    ) -> None:
         """Print what a build would do, on stdout.
 
         Args:
@@ -86,6 +93,7 @@ class Planning:
             out: Folder of the build; None is the usual one.
             tune: Search before the build.
             terminal: Flags of the output.
+            hosts: Machines of `--host`; they are told, and not asked for anything.
         """
         from edge_convnext.build.dry_run import look_ahead
         from edge_convnext.build.pipeline import build_folder
@@ -99,8 +107,10 @@ class Planning:
         with progress(terminal.silent) as track:
             found = look_ahead(recipe, root, track)
         if terminal.json:
-            print_json({**found.to_json(), "out": str(folder), "last_seconds": seconds})
+            told = {"out": str(folder), "hosts": list(hosts), "last_seconds": seconds}
+            print_json({**found.to_json(), **told})
             return
+        found = replace(found, further=(*found.further, *map(_measured_on, hosts)))
         for line in _lines(found, recipe, folder, tune, seconds):
             typer.echo(printable(line))
         but = f" but {self.save_recipe}" if self.save_recipe else ""
@@ -130,6 +140,10 @@ def _lines(
         ),
         took,
     ]
+
+
+def _measured_on(host: str) -> str:
+    return f"the build is copied to {host} over SSH and measured there; it was not asked now"
 
 
 def _bullets(texts: Iterable[str]) -> Iterator[str]:

@@ -94,8 +94,10 @@ def _refuse(
     Raises:
         BadParameter: There is nothing to classify, or two kinds of it.
     """
-    if (video is None) == (not images):
-        raise typer.BadParameter("pass images, or --video FILE; not both")
+    if video is None and not images:
+        raise typer.BadParameter("nothing to classify: pass images, or --video FILE")
+    if video is not None and images:
+        raise typer.BadParameter("images and --video FILE: pass one of them, not both")
     if video is not None and (csv or json):
         raise typer.BadParameter("--video prints a line for each frame: leave out --csv and --json")
     if video is None and every != 1:

@@ -12,6 +12,7 @@ from edge_convnext.cli.console import Terminal, print_outcome, progress
 from edge_convnext.cli.flags import Overrides
 from edge_convnext.cli.options import FLAGS, flags
 from edge_convnext.cli.signature import command
+from edge_convnext.cli.values import as_folder
 
 __all__ = ["recover"]
 
@@ -35,7 +36,12 @@ _MOVED = flags(
 @command
 def recover(
     *,
-    folder: Annotated[Path, typer.Argument(help="Folder of a finished INT8 build.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a finished INT8 build, or its report.json.", callback=as_folder
+        ),
+    ],
     stated: Annotated[Overrides, _MOVED],
     out: Annotated[
         Path | None, typer.Option(help="Folder for the new build. Default: the build is replaced.")

@@ -53,8 +53,8 @@ def report(
 ) -> None:
     """Make the page of a finished build again: report.html, from its folder.
 
-    The folder's manifest has the new page; of its other files nothing changes. The page needs no
-    other file and loads nothing.
+    The folder's manifest has the new page. A report.md that is missing or changed is made again
+    too; of the other files nothing changes. The page needs no other file and loads nothing.
     """
     from edge_convnext.build.pages import Shown, write_page
     from edge_convnext.core.errors import RecipeError

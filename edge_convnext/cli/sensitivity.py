@@ -12,6 +12,7 @@ from edge_convnext.cli.console import Terminal, print_json, progress
 from edge_convnext.cli.flags import Overrides
 from edge_convnext.cli.options import FLAGS, flags
 from edge_convnext.cli.signature import command
+from edge_convnext.cli.values import as_folder
 
 __all__ = ["sensitivity"]
 
@@ -26,7 +27,12 @@ _MODEL = flags(
 @command
 def sensitivity(
     *,
-    folder: Annotated[Path, typer.Argument(help="Folder of a finished INT8 build.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of a finished INT8 build, or its report.json.", callback=as_folder
+        ),
+    ],
     stated: Annotated[Overrides, _MODEL],
     terminal: Terminal,
 ) -> None:

@@ -12,6 +12,7 @@ __all__ = [
     "PRECISIONS",
     "Precision",
     "as_batch",
+    "as_folder",
     "as_source",
     "as_text",
     "as_three_numbers",
@@ -24,6 +25,22 @@ Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 _EXAMPLES = {"--mean": "0.485,0.456,0.406", "--std": "0.229,0.224,0.225"}
+
+
+def as_folder(path: Path | None) -> Path | None:
+    """The folder of a build, of which the `report.json` in it may be passed too.
+
+    Raises:
+        ArtifactError: It is another file.
+    """
+    from edge_convnext.core.errors import ArtifactError
+    from edge_convnext.report.file_names import REPORT
+
+    if path is None or not path.is_file():
+        return path
+    if path.name == REPORT:
+        return path.parent
+    raise ArtifactError(f"{path}: is a file; pass the folder of a build, or the {REPORT} in it")
 
 
 def as_text(_flag: str, value: Path) -> str:

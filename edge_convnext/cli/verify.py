@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edge_convnext.cli.console import JsonFlag, note, print_json
+from edge_convnext.cli.values import as_folder
 from edge_convnext.core.text import printable
 
 if TYPE_CHECKING:
@@ -18,10 +19,13 @@ __all__ = ["verify"]
 
 
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Folder that a build wrote.")],
+    folder: Annotated[
+        Path,
+        typer.Argument(help="Folder that a build wrote, or its report.json.", callback=as_folder),
+    ],
     same_as: Annotated[
         Path | None,
-        typer.Option(help="Folder of another build, to compare byte for byte."),
+        typer.Option(help="Folder of another build, to compare byte for byte.", callback=as_folder),
     ] = None,
     json: JsonFlag = False,
     verbose: Annotated[
@@ -37,7 +41,7 @@ def verify(
     A changed or missing file is an error (exit code 3). With --same-as, the exit code is 1 if files
     differ that should be equal; timings and engines are never the same twice.
     """
-    from edge_convnext.report.manifest import compare_builds, verify_build
+    from edge_convnext.report.manifest import compare_builds, how_to_mend, verify_build
 
     checks = verify_build(folder)
     comparisons = compare_builds(folder, same_as) if same_as else ()
@@ -57,9 +61,10 @@ def verify(
     broken = [check for check in checks if check.state != "unchanged"]
     if broken:
         more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
+        mend = how_to_mend(folder, [check.path for check in broken])
         # Not raised: the program found what it was asked to look for, and --verbose lists files.
         first = f"{folder / broken[0].path}: {broken[0].state}"
-        note(f"error: {printable(first)} since the build{more}; build again")
+        note(f"error: {printable(first)} since the build{more}; {mend}")
         raise typer.Exit(3)
     if any(one.state in ("different", "missing") for one in comparisons):
         raise typer.Exit(1)

@@ -12,7 +12,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ _MOST_BYTES = 1 << 20
 _MOST_KINDS, _MOST_PIECES = 64, 300
 _LONGEST = 200  # characters of a piece's name
 _LEAST_S = 0.05  # shorter pieces are words, or come from the cache
+_MOST_S = 30 * 86400.0  # a longer piece, or one of no number of seconds, was not timed here
+_MISSED = 3  # builds in a row that did without a piece, which is dropped then
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Piece:
 
     what: str
     seconds: float
+    missed: int = 0  # builds since that did without it: from the cache, or not asked for
 
 
 class BuildTimes:
@@ -48,15 +51,16 @@ class BuildTimes:
         Args:
             kind: Text that builds of about the same length share.
         """
-        return tuple(Piece(what, seconds) for what, seconds in self._read().get(kind, ()))
+        return tuple(self._read().get(kind, ()))
 
     def keep(self, kind: str, pieces: Sequence[Piece]) -> None:
         """Remember a finished build; pieces that came from the cache keep their earlier time."""
         kinds = self._read()
-        known = tuple(Piece(what, seconds) for what, seconds in kinds.pop(kind, ()))
-        kept = merged(known, pieces)[:_MOST_PIECES]
-        kinds[kind] = [(one.what, round(one.seconds, 3)) for one in kept]
-        newest = dict(list(kinds.items())[-_MOST_KINDS:])
+        kinds[kind] = list(merged(tuple(kinds.pop(kind, ())), pieces)[:_MOST_PIECES])
+        newest = {
+            name: [(one.what, round(one.seconds, 3), one.missed) for one in kept]
+            for name, kept in list(kinds.items())[-_MOST_KINDS:]
+        }
         with contextlib.suppress(OSError):
             folder = self._file.parent
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -64,11 +68,14 @@ class BuildTimes:
                 make_marked(folder)
             write_text_atomic(self._file, json.dumps(newest))
 
-    def _read(self) -> dict[str, list[tuple[str, float]]]:
+    def _read(self) -> dict[str, list[Piece]]:
         try:
             content = json.loads(read_text_bounded(self._file, _MOST_BYTES))
-            return {kind: list(map(_as_entry, pieces)) for kind, pieces in content.items()}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+            return {
+                kind: [one for one in map(_as_piece, pieces) if 0 <= one.seconds <= _MOST_S]
+                for kind, pieces in content.items()
+            }
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError, OverflowError):
             return {}
 
 
@@ -141,11 +148,14 @@ class Watch:
 def merged(known: Sequence[Piece], new: Sequence[Piece]) -> tuple[Piece, ...]:
     """The pieces of an earlier build with the times of a later one, and with those it had more.
 
+    A piece that three finished builds in a row did without is dropped: it is no part of them any
+    more. Fewer do not show that; it may come from the cache.
+
     Args:
         known: Pieces of earlier builds.
         new: Pieces of a later one, which leaves out what it took from the cache.
     """
-    found = list(known)
+    found = [replace(one, missed=one.missed + 1) for one in known]
     place = 0
     for one in new:
         names = [each.what for each in found]
@@ -155,9 +165,9 @@ def merged(known: Sequence[Piece], new: Sequence[Piece]) -> tuple[Piece, ...]:
         else:
             found.insert(place, one)
         place += 1
-    return tuple(found)
+    return tuple(one for one in found if one.missed < _MISSED)
 
 
-def _as_entry(entry: Any) -> tuple[str, float]:
-    what, seconds = entry
-    return str(what), max(0.0, float(seconds))
+def _as_piece(entry: Any) -> Piece:
+    what, seconds, *missed = entry  # one of an older version has no third
+    return Piece(str(what), float(seconds), int(missed[0]) if missed else 0)

@@ -172,6 +172,8 @@ def explain(path: File, error: Exception) -> str:
     """Explain in one line, without the file's name, why `open_upright` raised."""
     if isinstance(error, FileNotFoundError) and re.match(r"[A-Za-z][\w+.-]+:/", str(path)):
         return "is an address, not a file: download it first"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
     if isinstance(error, UnidentifiedImageError):
         empty = Path(path).stat().st_size == 0
         return "empty file" if empty else f"not an image ({', '.join(FORMATS)})"

@@ -1,4 +1,4 @@
-"""What ships on which board: one table, on the terminal and in `report.md`."""
+"""What ships on which board: one table, on the terminal, in `report.md` and in `report.html`."""
 
 from __future__ import annotations
 

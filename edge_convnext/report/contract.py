@@ -239,8 +239,9 @@ class Report(Part):
         """
         path = Path(path)
         fields = read_document(
-            path, SCHEMA, "`edge-convnext build` writes a report.json", "build again", _OLDER
-        )
+            path, SCHEMA, "`edge-convnext build` writes a report.json", "build again", _OLDER,
+            "a report",
+        )  # fmt: skip
         try:
             return cls.model_validate({**fields, "schema": SCHEMA})
         except ValidationError as error:

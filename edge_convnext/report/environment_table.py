@@ -1,4 +1,4 @@
-"""The table of the machine in `report.md`."""
+"""The table of the machine in `report.md` and `report.html`."""
 
 from __future__ import annotations
 

@@ -25,8 +25,15 @@ from edge_convnext.report.manifest import (
     PAGE,
     TABLES,
     check_unchanged,
+    is_unchanged,
     read_manifest,
     write_manifest,
+)
+from edge_convnext.report.owned import (
+    has_users_recipe,
+    is_own_page,
+    require_own_page,
+    require_own_recipe,
 )
 from edge_convnext.report.recipe_file import RECIPE_FILE, recipe_text
 
@@ -40,7 +47,6 @@ __all__ = [
     "files_in",
     "find_old_files",
     "is_build_file",
-    "is_own_page",
     "renew_page",
     "write_report",
     "write_reports",
@@ -65,8 +71,6 @@ _OURS = (
     REPORT,
     MANIFEST,
 )
-_HEAD_BYTES = 512  # of a page, in which it says who made it
-
 
 _ENGINE = re.compile(rf"model\.({_PRECISIONS})\.rtx(\.sm[\d-]+\.b\d+)?\.engine(\.json)?")
 
@@ -97,16 +101,22 @@ def write_reports(report: Report, new: Path, folder: Path) -> None:
     Args:
         report: Report of a build or of a board; a board's has no recipe of its own.
         new: Folder to write into.
-        folder: Folder with the predictions, which the page shows.
+        folder: Folder with the predictions, which the page shows. A recipe of the user's there
+            stays.
     """
     from edge_convnext.report.html.page import Subject, to_html
-    from edge_convnext.report.markdown import to_markdown
 
-    write_text_atomic(new / TABLES, to_markdown(report))
+    write_text_atomic(new / TABLES, _tables(report, folder))
     write_text_atomic(new / PAGE, to_html([Subject.of(report, folder)]))
-    if report.board is None:
+    if report.board is None and not has_users_recipe(folder):
         write_text_atomic(new / RECIPE_FILE, recipe_text(report.repeatable_recipe))
     report.write(new / REPORT)
+
+
+def _tables(report: Report, folder: Path) -> str:
+    from edge_convnext.report.markdown import to_markdown
+
+    return to_markdown(report, None if has_users_recipe(folder) else RECIPE_FILE)
 
 
 def write_report(report: Report, folder: Path, known: Mapping[str, str] | None = None) -> None:
@@ -122,8 +132,6 @@ def write_report(report: Report, folder: Path, known: Mapping[str, str] | None =
     """
     with written_beside(folder) as new:
         write_reports(report, new, folder)
-        if (folder / RECIPE_FILE).exists() and not _lists(folder, RECIPE_FILE):
-            (new / RECIPE_FILE).unlink(missing_ok=True)  # a user's, beside a build that had none
         made = {path.name for path in new.iterdir()}
         files = [path for path in files_in(folder) if path.name not in made]
         if (
@@ -145,11 +153,13 @@ def check_addable(folder: Path, report: Report) -> dict[str, str]:
         SHA-256 by name, of all files that an addition does not change.
 
     Raises:
-        ArtifactError: A file is missing or was changed since, or a page there is nobody's of ours.
+        ArtifactError: A file is missing or was changed since, a page there is nobody's of ours, or
+            the recipe there was edited.
     """
-    _require_own_page(folder)
+    require_own_page(folder)
+    require_own_recipe(folder)
     outputs = {file.path: file.sha256 for file in report.outputs}
-    # What is made from the report is made anew, so an edited one does not stay.
+    # What is made from the report is made anew, so an edited table or page does not stay.
     found = check_unchanged(folder, outputs, _RENEWED)
     return {name: sha256 for name, sha256 in found.items() if name != REPORT}
 
@@ -175,7 +185,9 @@ def amend_report(report: Report, folder: Path, before: Report) -> None:
 
 
 def renew_page(folder: Path, make: Callable[[Report], str]) -> Path:
-    """Write the page of a finished build or bench anew; of the other files nothing changes.
+    """Write the page of a finished build or bench anew, and `report.md` where it was changed.
+
+    Of the other files nothing changes.
 
     Args:
         folder: Folder with a report.
@@ -193,10 +205,13 @@ def renew_page(folder: Path, make: Callable[[Report], str]) -> Path:
     with hold_lock(folder.resolve()):
         report = Report.read(folder / REPORT)
         read_manifest(folder)
-        _require_own_page(folder)
+        require_own_page(folder)
         outputs = {file.path: file.sha256 for file in report.outputs}
-        known = check_unchanged(folder, outputs, (PAGE,))
+        anew = [PAGE, *([] if is_unchanged(folder, TABLES) else [TABLES])]
+        known = check_unchanged(folder, outputs, anew)
         with written_beside(folder) as new:
+            if TABLES in anew:
+                write_text_atomic(new / TABLES, _tables(report, folder))
             write_text_atomic(new / PAGE, make(report))
             write_manifest(folder, [folder / name for name in known], known, new)
             swap(new, folder, (), MANIFEST)
@@ -252,38 +267,3 @@ def _answered_for(folder: Path) -> set[str]:
             names |= {REPORT, TABLES, MANIFEST} | {file.path for file in report.outputs}
             names |= {PAGE} if is_own_page(folder / PAGE) else set()
     return names
-
-
-def _lists(folder: Path, name: str) -> bool:
-    """Whether a manifest there says that a build wrote the file."""
-    with suppress(ArtifactError):
-        return name in read_manifest(folder)
-    return False
-
-
-def is_own_page(path: Path) -> bool:
-    """Whether a page says at its beginning that this package made it."""
-    from edge_convnext.report.html.page import MARK
-
-    try:
-        with path.open("rb") as file:
-            return MARK.encode() in file.read(_HEAD_BYTES)
-    except OSError:
-        return False
-
-
-def _require_own_page(folder: Path) -> None:
-    """Refuse to replace a page that a user put beside an older build's report.
-
-    Raises:
-        ArtifactError: There is such a page.
-    """
-    page = folder / PAGE
-    if not os.path.lexists(page) or is_own_page(page):
-        return
-    with suppress(ArtifactError):
-        if PAGE in read_manifest(folder):
-            return
-    raise ArtifactError(
-        f"{page}: would be overwritten, and no build in {folder} says that it wrote it; move it"
-    )

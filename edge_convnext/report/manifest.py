@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
@@ -22,6 +23,8 @@ __all__ = [
     "FileComparison",
     "check_unchanged",
     "compare_builds",
+    "how_to_mend",
+    "is_unchanged",
     "read_manifest",
     "require_unedited",
     "verify_build",
@@ -96,7 +99,11 @@ def read_manifest(folder: Path) -> dict[str, str]:
     """
     path = folder / MANIFEST
     fields = read_document(
-        path, _SCHEMA, "pass a folder that `edge-convnext build` finished", "build again"
+        path,
+        _SCHEMA,
+        "pass a folder that `edge-convnext build` finished",
+        "build again",
+        named="a manifest",
     )
     try:
         found = {str(name): str(entry["sha256"]) for name, entry in fields["files"].items()}
@@ -164,11 +171,33 @@ def require_unedited(report: Path) -> dict[str, str]:
 
 
 def _require_unchanged(path: Path, sha256: str, manifest: Path) -> None:
-    state = _check(path, sha256)
+    state, mend = _check(path, sha256), how_to_mend(path.parent, [path.name])
     if state == "missing":
-        raise ArtifactError(f"{path}: is missing, and {manifest} is about it; build again")
+        raise ArtifactError(f"{path}: is missing, and {manifest} is about it; {mend}")
     if state == "changed":
-        raise ArtifactError(f"{path}: is not the file that {manifest} is about; build again")
+        raise ArtifactError(f"{path}: is not the file that {manifest} is about; {mend}")
+
+
+def how_to_mend(folder: Path, names: Collection[str]) -> str:
+    """What to do where files of a build are missing or changed.
+
+    Args:
+        folder: Folder of the build.
+        names: Their names; at least one.
+    """
+    if {TABLES, PAGE}.issuperset(names):
+        return f"make it again with `edge-convnext report {shlex.quote(str(folder))}`"
+    return "build again"
+
+
+def is_unchanged(folder: Path, name: str) -> bool:
+    """Whether a file is as the manifest says; one that the manifest does not name is.
+
+    Raises:
+        ArtifactError: As for `read_manifest`.
+    """
+    sha256 = read_manifest(folder).get(name)
+    return sha256 is None or _check(folder / name, sha256) == "unchanged"
 
 
 def verify_build(folder: AnyPath) -> tuple[FileCheck, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
 from edge_convnext.report.data_table import data_rows, setting_rows
 from edge_convnext.report.environment_table import environment_rows
+from edge_convnext.report.file_names import REPORT
 from edge_convnext.report.in_runtime import (
     PRODUCT_HEADINGS,
     REFUSED_HEADINGS,
@@ -54,7 +55,7 @@ _LISTED_CLASSES = 20
 _SENSITIVITY = ("operation", "noise %", "alone dB", "alone agree %", "spared dB", "spared agree %")
 
 
-def to_markdown(report: Report) -> str:
+def to_markdown(report: Report, recipe: str | None = RECIPE_FILE) -> str:
     """The report as GitHub-flavoured Markdown, for `report.md`.
 
     The order is the terminal's: the verdict, the table, what to do next; then everything else.
@@ -92,11 +93,18 @@ def to_markdown(report: Report) -> str:
             ("file", "bytes", "SHA-256"),
             ((file.path, f"{file.bytes:,}", file.sha256) for file in report.outputs),
         ),
-        f"The recipe is in {RECIPE_FILE}{' of the build' if report.board else ' beside this'}.",
+        _recipe(report, recipe),
         "## Environment",
         table(("what", "value"), environment_rows(report)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _recipe(report: Report, file: str | None) -> str:
+    """Where the recipe is."""
+    if report.board is not None:
+        return f"The recipe is in {RECIPE_FILE} of the build."
+    return f"The recipe is in {file or REPORT} beside this."
 
 
 def _boards(report: Report) -> list[str]:

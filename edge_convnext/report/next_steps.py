@@ -1,4 +1,4 @@
-"""What to do after a build or a bench: sentences for the terminal and for `report.md`."""
+"""What to do after a build or a bench: sentences for the terminal and both reports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["next_steps"]
 
-_WAIT_MIN = 10  # of the example
+_WAIT_MIN, _MOST_WAIT_MIN = 10.0, 1440.0  # of the example, and that a build takes
 
 
 def next_steps(report: Report) -> list[str]:
@@ -31,7 +31,7 @@ def _to_settle(report: Report) -> list[str]:
         steps.append(
             f"Time it on a quiet machine (other programs below {QUIET_PCT:.0f} % of the CPU): "
             f"repeat `{again}`"
-            + ("." if report.board else f" with --wait-quiet {_WAIT_MIN}, which waits for one.")
+            + ("." if report.board else f" with {_wait(report)}, which waits for one.")
         )
     elif verdict.rounds_to_show:
         steps.append(f"To settle the speed, repeat with --rounds {verdict.rounds_to_show}.")
@@ -45,6 +45,12 @@ def _to_settle(report: Report) -> list[str]:
     if report.benchmark is not None and report.benchmark.forms_not_raced:
         steps.append("To race every form before a release, build without --quick.")
     return steps
+
+
+def _wait(report: Report) -> str:
+    """The flag that waits for a quiet machine; twice the minutes that were not enough."""
+    waited = (report.recipe.get("benchmark") or {}).get("wait_quiet_min") or 0.0
+    return f"--wait-quiet {min(max(_WAIT_MIN, 2 * waited), _MOST_WAIT_MIN):g}"
 
 
 def _to_keep(report: Report) -> list[str]:

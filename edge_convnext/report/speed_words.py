@@ -54,7 +54,7 @@ def show_ratio(ratio: float, interval: tuple[float, float] | None, timed: Timed)
 def why_loose(timed: Timed, interval: tuple[float, float] | None) -> str | None:
     """Why an estimate says little, with the load; None where it may be quoted.
 
-    This alone decides it, for the terminal and for `report.md`.
+    This alone decides it, for the terminal, `report.md` and `report.html`.
     """
     if skewed := why_skewed(timed.other_load_pct, timed.throttled_periods):
         return skewed

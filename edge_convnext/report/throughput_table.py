@@ -1,4 +1,4 @@
-"""The table of throughput in `report.md`."""
+"""The table of throughput in `report.md` and `report.html`."""
 
 from __future__ import annotations
 

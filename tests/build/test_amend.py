@@ -1,3 +1,4 @@
+import json
 from types import SimpleNamespace
 
 import pytest
@@ -8,6 +9,7 @@ from edge_convnext.build.amend import rank_build, recover_build
 from edge_convnext.core.cache import Cache
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.networks.recipe_file import make_recipe
+from edge_convnext.report.contract import Report
 
 
 @pytest.mark.parametrize("amend", [rank_build, recover_build])
@@ -51,6 +53,20 @@ def test_weights_that_are_no_path_are_not_looked_for_as_one(tmp_path, weights):
 def test_files_that_are_gone_are_told_with_their_flag(tmp_path, flag, fields):
     with pytest.raises(ArtifactError, match=f"was built from gone.* not here; pass {flag}, or"):
         amending._require_files(tmp_path, make_recipe(fields))
+
+
+@pytest.mark.parametrize("label", ["release 1.2", None])
+def test_a_build_keeps_its_label_when_it_is_fine_tuned(tmp_path, monkeypatch, label):
+    """The commit of the folder that one happens to stand in says nothing of it."""
+    folder = make_build(tmp_path / "build").parent
+    path = folder / "report.json"
+    path.write_text(path.read_text().replace('"label": null', json.dumps({"label": label})[1:-1]))
+    assert Report.read(path).label == label
+    prepared = SimpleNamespace(unrecovered=None)
+    monkeypatch.setattr(amending, "prepare", lambda *args: prepared)
+    monkeypatch.setattr(amending, "finish", lambda *args: args)
+    stated = {"load.weights": "random", "data.source": "digits"}
+    assert recover_build(folder, stated, cache=Cache(tmp_path / "cache"))[4] == label
 
 
 def test_a_new_folder_among_the_images_is_refused(tmp_path):

@@ -46,7 +46,7 @@ def test_bench_says_that_the_machine_was_busy(call, models, monkeypatch, load, t
     assert "  >" in out or not told  # its lower end stands for the ratio
     notes = json.loads(call(*line, "--json")[1])["notes"]
     assert len(notes) == told
-    assert all(note.endswith("Repeat `bench` on an idle machine.") for note in notes)
+    assert all(note.endswith("Repeat `bench` on a quiet machine.") for note in notes)
 
 
 def test_a_named_model_that_the_runtime_does_not_take_is_refused(call, models, monkeypatch):

@@ -78,8 +78,15 @@ def test_a_terminal_has_a_bar_of_the_whole_and_of_each_piece(cache, monkeypatch,
 
 def test_builds_of_one_kind_share_what_decides_their_length():
     atto = make_recipe({"model": "atto"})
-    assert kind_of(atto) == "convnextv2_atto int8 full auto auto own"
+    assert kind_of(atto) == "convnextv2_atto int8 full auto auto own 20 rounds"
     assert kind_of(atto) != kind_of(atto, "quick")
     other = make_recipe({"model": "atto", "targets": ["cpu", "rtx"], "seed": 3,
                          "preprocess": {"image_size": 64}})  # fmt: skip
-    assert kind_of(other, "full") == "convnextv2_atto int8 full cpu+rtx auto 64 tune full"
+    assert kind_of(other, "full") == "convnextv2_atto int8 full cpu+rtx auto 64 20 rounds tune full"
+    longer = [
+        {"recover": {"enabled": True}},
+        {"benchmark": {"throughput": True}},
+        {"benchmark": {"rounds": 7}},
+    ]
+    kinds = [kind_of(make_recipe({"model": "atto", **one})) for one in ({}, *longer)]
+    assert len({*kinds}) == len(kinds)

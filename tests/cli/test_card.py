@@ -38,3 +38,9 @@ def test_bad_input_is_one_line_and_writes_nothing(call, tmp_path):
         assert not (tmp_path / "a/README.md").exists()
     assert call("card", "missing")[0] == 3
     assert call("card", "a", "--public")[0] == 2
+
+
+def test_the_report_stands_for_its_folder(call, tmp_path):
+    make_build(tmp_path / "a", 40)
+    assert call("card", "a/report.json")[:2] == call("card", "a")[:2]
+    assert call("verify", "a/report.json") == call("verify", "a")

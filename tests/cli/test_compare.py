@@ -38,3 +38,22 @@ def test_no_output_is_lost_and_no_file_of_a_build_replaced(call, tmp_path):
         assert (code, out, err.count("\n")) == (3, "", 1)
         assert why in err
     assert sorted(one.name for one in tmp_path.iterdir()) == ["a"]
+
+
+def test_what_is_no_report_is_told_to_be_none(call, tmp_path):
+    """`build again` was the advice on a comparison's own JSON, and on a model."""
+    make_build(tmp_path / "a", 40)
+    assert call("compare", "a", "a", "--json", "c.json")[0] == 0
+    (tmp_path / "j.json").write_text('{"a": 1}')
+    (tmp_path / "model.onnx").write_bytes(b"\x08\x08\xff")
+    for name, kind in (
+        ("c.json", "its schema is 'edge-convnext/comparison/1'"),
+        ("j.json", "its schema is None"),
+        ("model.onnx", "it is not JSON"),
+    ):
+        for command in (("compare", "a", name), ("gate", name)):
+            code, out, err = call(*command)
+            assert (code, out, err.count("\n")) == (3, "", 1)
+            assert err.startswith(f"error: {name}: not a report")
+            assert kind in err
+            assert "build again" not in err

@@ -55,7 +55,7 @@ def test_it_tells_what_is_read_done_and_cached_and_builds_nothing(call, looked, 
 
 
 def test_the_last_builds_of_the_kind_say_how_long(call, looked, tmp_path):
-    kind = "convnextv2_atto int8 full auto auto own tune quick"
+    kind = "convnextv2_atto int8 full auto auto own 20 rounds tune quick"
     BuildTimes(tmp_path / "cache").keep(kind, [Piece("export", 30.0), Piece("race", 42.0)])
     line = ("build", "--weights", "random", "--dry-run", "--tune", "quick")
     out = call(*line)[1]
@@ -112,3 +112,21 @@ def test_an_out_that_a_build_would_refuse_is_refused(call, looked, tmp_path):
     code, out, err = call("build", "--weights", "random", "--dry-run", "--out", ".")
     assert (code, out, err.count("\n")) == (3, "", 1)
     assert "report.json: would be overwritten" in err
+
+
+def test_a_label_that_a_build_would_refuse_is_refused_and_nothing_written(call, looked, tmp_path):
+    line = ("build", "--weights", "random", "--dry-run", "--save-recipe", "mine.yaml")
+    code, out, err = call(*line, "--label", "x" * 300)
+    assert (code, out, err.count("\n")) == (3, "", 1)
+    assert "--label is one line of 1 to 120" in err
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_the_hosts_that_would_measure_are_told(call, looked):
+    line = ("build", "--weights", "random", "--dry-run")
+    hosts = ("--host", "user@orin", "--host", "pi")
+    out = " ".join(call(*line, *hosts)[1].split())
+    for host in ("user@orin", "pi"):
+        assert f"the build is copied to {host} over SSH and measured there; it was not" in out
+    assert json.loads(call(*line, *hosts, "--json")[1])["hosts"] == ["user@orin", "pi"]
+    assert json.loads(call(*line, "--json")[1])["hosts"] == []

@@ -81,7 +81,7 @@ def test_predict_refuses_what_is_no_model_or_no_image(call, models, images, tmp_
     (tmp_path / "model.int8.rtx.engine").write_bytes(b"ptrt")
     write_graph(tmp_path / "foreign.onnx")
     for arguments, reason in (
-        ((model, "missing.png"), "missing.png: can't be decoded (No such file"),
+        ((model, "missing.png"), "missing.png: no such file"),
         ((model, "text.png"), "text.png: not an image"),
         (("text.onnx", image), "text.onnx: truncated, or not ONNX"),
         (("foreign.onnx", image), "foreign.onnx: no edge-convnext metadata"),
@@ -148,7 +148,7 @@ def test_from_python_a_bad_file_is_an_error_or_a_place_in_the_answers(models, im
     from edge_convnext.measure.model import Unanswered, load_model
 
     model, good = load_model(str(models / "dynamic.onnx")), images / "val" / "ant" / "0.png"
-    with pytest.raises(DataError, match=r"missing\.png: can't be decoded"):
+    with pytest.raises(DataError, match=r"missing\.png: no such file"):
         model.predict([str(good), "missing.png"])
     first, second, third = model.answer([good, "missing.png", str(good)], batch=2)
     assert isinstance(second, Unanswered)
@@ -244,13 +244,13 @@ def test_answers_go_into_a_csv_with_the_reason_where_there_is_none(call, models,
     assert first["label"] in CLASSES
     assert 0 < float(first["probability"]) <= 1
     assert (second["path"], second["label"], second["probability"]) == ("no.png", "", "")
-    assert "no.png: can't be decoded" in second["error"]
+    assert "no.png: no such file" in second["error"]
 
 
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ((), "pass images, or --video FILE; not both"),
+        ((), "nothing to classify: pass images, or --video FILE"),
         (("a.png", "--video", "a.mp4"), "not both"),
         (("--video", "a.mp4", "--csv", "x.csv"), "leave out --csv and --json"),
         (("--video", "a.mp4", "--json"), "leave out --csv and --json"),

@@ -5,13 +5,14 @@ import typer
 
 from edge_convnext.cli.values import (
     as_batch,
+    as_folder,
     as_source,
     as_text,
     as_three_numbers,
     check_image_size,
     one_of,
 )
-from edge_convnext.core.errors import RecipeError
+from edge_convnext.core.errors import ArtifactError, RecipeError
 
 
 @pytest.mark.parametrize(
@@ -77,3 +78,30 @@ def test_what_is_no_image_size_is_refused_in_one_line():
         assert "\n" not in str(told.value)
     with pytest.raises(typer.BadParameter, match="'wide' is not one number for a square"):
         check_image_size("wide")
+
+
+def test_the_report_stands_for_its_folder_and_another_file_for_none(tmp_path):
+    report, model = tmp_path / "report.json", tmp_path / "model.int8.onnx"
+    for path in (report, model):
+        path.touch()
+    assert as_folder(None) is None
+    assert as_folder(report) == as_folder(tmp_path) == tmp_path
+    assert as_folder(tmp_path / "none") == tmp_path / "none"  # the command says what is missing
+    with pytest.raises(ArtifactError, match=r"is a file; pass the folder .* or the report\.json"):
+        as_folder(model)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["bundle {} -o x.ecb", "card {}", "deploy {} --format python -o x", "merge {} x", "recover {}",
+     "sensitivity {}", "verify {}", "verify . --same-as {}"],
+)  # fmt: skip
+def test_every_command_on_a_build_takes_its_report_and_refuses_a_model(call, tmp_path, line):
+    (tmp_path / "model.int8.onnx").touch()
+    code, out, err = call(*line.format("model.int8.onnx").split())
+    assert (code, out) == (3, "")
+    assert err == (
+        "error: model.int8.onnx: is a file; pass the folder of a build, or the report.json in it\n"
+    )
+    (tmp_path / "report.json").write_text("{}")
+    assert "report.json/" not in call(*line.format("report.json").split())[2]

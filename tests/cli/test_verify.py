@@ -56,3 +56,13 @@ def test_what_need_not_differ_decides(call, build, monkeypatch, state, code):
     found_code, out, _ = call("verify", build, "--same-as", build, "--verbose")
     assert found_code == code
     assert f"nowhere: not in {build} and {build}" in out
+
+
+def test_what_is_made_from_the_report_need_not_be_built_again(call, build):
+    (build / "report.md").write_text("tables")
+    manifest.write_manifest(build, [build / "report.json", build / "report.md"])
+    (build / "report.md").write_text("edited")
+    told = f"{build / 'report.md'}: changed since the build; make it again with `edge-convnext"
+    assert told in call("verify", build)[2]
+    (build / "report.json").unlink()
+    assert " and 1 more; build again" in call("verify", build)[2]

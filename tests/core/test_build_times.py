@@ -63,13 +63,55 @@ def test_only_so_many_kinds_are_kept_the_oldest_go(tmp_path):
 def test_a_later_build_renews_the_times_of_what_it_did():
     new = (Piece("quantize", 6.0), Piece("evaluate", 1.0), Piece("race", 9.0))
     assert merged(PIECES, new) == (
-        Piece("export", 3.0), Piece("quantize", 6.0), Piece("evaluate", 1.0), Piece("race", 9.0),
+        Piece("export", 3.0, missed=1), Piece("quantize", 6.0), Piece("evaluate", 1.0),
+        Piece("race", 9.0),
     )  # fmt: skip
     assert merged((), PIECES) == PIECES
     twice = (Piece("race", 1.0), Piece("race", 2.0))
     assert merged(twice, (Piece("race", 3.0), Piece("race", 4.0))) == (
         Piece("race", 3.0), Piece("race", 4.0),
     )  # fmt: skip
+
+
+def test_what_no_build_does_any_more_is_forgotten(tmp_path):
+    times = BuildTimes(tmp_path)
+    usual = (Piece("export", 3.0), Piece("race", 30.0))
+    times.keep("a", (usual[0], Piece("fine-tune", 600.0), usual[1], Piece("packing", 9.0)))
+    sums = []
+    for _ in range(5):
+        times.keep("a", usual)
+        sums.append(sum(one.seconds for one in times.last("a")))
+    assert sums == [642.0, 642.0, 33.0, 33.0, 33.0]
+    assert times.last("a") == usual
+
+
+def test_a_piece_that_comes_back_is_missed_no_more():
+    known, without = PIECES, (PIECES[0], PIECES[2])
+    for _ in range(4):
+        known = merged(merged(merged(known, without), without), PIECES)
+    assert known == PIECES
+
+
+@pytest.mark.parametrize(
+    "seconds", ["Infinity", "-Infinity", "NaN", "1e300", "-1", "1" + "0" * 400]
+)
+def test_seconds_that_no_build_took_are_left_out(tmp_path, seconds):
+    times = BuildTimes(tmp_path)
+    times.keep("a", PIECES)
+    told = f'{{"a": [["export", {seconds}], ["race", 10.0]]}}'
+    (tmp_path / "times" / "builds" / "entry.json").write_text(told)
+    assert set(times.last("a")) <= {Piece("race", 10.0)}
+    assert Watch(times.last("a")).left_s in (10.0, None)
+    times.keep("a", PIECES)
+    assert times.last("a") == PIECES
+
+
+def test_times_of_an_older_version_are_read(tmp_path):
+    times = BuildTimes(tmp_path)
+    times.keep("a", PIECES)
+    older = json.dumps({"a": [(one.what, one.seconds) for one in PIECES]})
+    (tmp_path / "times" / "builds" / "entry.json").write_text(older)
+    assert times.last("a") == PIECES
 
 
 def test_without_a_build_before_nothing_is_said_of_the_rest():

@@ -11,12 +11,12 @@ from edge_convnext.report.folder import (
     check_writable,
     find_old_files,
     is_build_file,
-    is_own_page,
     renew_page,
     write_report,
 )
 from edge_convnext.report.html.page import Subject, to_html
 from edge_convnext.report.manifest import read_manifest, verify_build, write_manifest
+from edge_convnext.report.owned import is_own_page
 
 
 def test_a_folder_of_anybodys_may_have_other_files(tmp_path):

@@ -179,10 +179,13 @@ def test_a_report_is_as_the_build_wrote_it_by_the_manifest_beside_it(tmp_path):
 
     for name in ("report.html", "report.md", "report.json"):
         (build / name).write_text("edited")
-        told = f"{build / name}: is not the file that {manifest} is about; build again"
+        mend = "build again"
+        if name != "report.json":  # made from it, and made again
+            mend = f"make it again with `edge-convnext report {build}`"
+        told = f"{build / name}: is not the file that {manifest} is about; {mend}"
         assert refusal() == told
         (build / name).unlink()
-        assert refusal() == f"{build / name}: is missing, and {manifest} is about it; build again"
+        assert refusal() == f"{build / name}: is missing, and {manifest} is about it; {mend}"
         (build / name).write_text(files[name])
     write_manifest(build, [build / "model.onnx"])
     assert refusal() == f"{manifest}: does not name report.json; build again"

@@ -50,3 +50,12 @@ def test_a_board_times_again_with_bench():
     assert "repeat `bench`" in told
     assert "--wait-quiet" not in told
     assert "predict" not in told
+
+
+@pytest.mark.parametrize(
+    ("waited", "asked"), [(None, "10,"), (0.0, "10,"), (2.5, "10,"), (30.0, "60,"), (1000, "1440,")]
+)
+def test_a_wait_that_was_not_enough_is_longer_the_next_time(waited, asked):
+    benchmark = {} if waited is None else {"benchmark": {"wait_quiet_min": waited}}
+    busy = {"speed": "likely", "speed_skewed": "load"}
+    assert f"--wait-quiet {asked} which waits" in steps(busy, recipe=benchmark)

@@ -1,7 +1,7 @@
 """Print what came out of a build or a bench, on one screen: 100 columns and 40 lines.
 
-The verdict comes first, then the table, then what to do next. All else is in `report.md`. Texts
-from outside (class names, paths, reasons) are never read as markup.
+The verdict comes first, then the table, then what to do next. All else is in `report.html` and
+`report.md`. Texts from outside (class names, paths, reasons) are never read as markup.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def print_report(report: Report, console: Console) -> None:
     steps = _lines(next_steps(report), width - 4, most=2, bullet="  - ")[:_STEPS]
     if steps:
         steps = [Text(), Text("What to do next", style="bold"), *steps]
-    files = [Text(), *_lines([f"{_files(report)}; all the rest is in report.md"], width, most=2)]
+    files = [Text(), *_lines([f"{_files(report)}; all the rest is in report.html"], width, most=2)]
     room = LINES - sum(map(len, (first, result, steps, files)))
     reasons = _lines(report.verdict.reasons, width - 2, most=_REASON_LINES, indent="  ")
     reasons = reasons[: max(0, min(_REASONS, room))]

@@ -60,7 +60,7 @@ def print_tuning(report: TuneReport, console: Console) -> None:
     if report.result.other_load_pct > QUIET_PCT:
         console.print(
             f"Other programs took up to {report.result.other_load_pct:.0f} % of the CPU during "
-            "the races: tune again on an idle machine. What was timed meanwhile is not "
+            "the races: tune again on a quiet machine. What was timed meanwhile is not "
             "remembered.",
             highlight=False,
         )

@@ -13,8 +13,9 @@ from edge_convnext.core.swap import left_names, swap, written_beside
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
 from edge_convnext.report.file_names import REPORT
-from edge_convnext.report.folder import is_own_page, write_reports
+from edge_convnext.report.folder import write_reports
 from edge_convnext.report.manifest import MANIFEST, PAGE, TABLES, write_manifest
+from edge_convnext.report.owned import is_own_page
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -275,7 +275,7 @@ def read_baseline(path: Path) -> Baseline:
         ArtifactError: No such file, or not one that `gate --save-baseline` wrote.
     """
     again = "write it anew with `edge-convnext gate REPORT --save-baseline FILE`"
-    document = read_document(path, _SCHEMA, again, again, _OLDER)
+    document = read_document(path, _SCHEMA, again, again, _OLDER, "a baseline")
     del document["schema"]
     try:
         from pydantic import TypeAdapter, ValidationError

@@ -162,7 +162,7 @@ def why_no_baseline_of_speed(evidence: Evidence) -> str | None:
 def _busy(other_load_pct: float | None, throttled_periods: int | None) -> str | None:
     """Reason why timings are not reliable; None where they are."""
     skewed = why_skewed(other_load_pct, throttled_periods)
-    return f"was timed while {skewed}; time it again on an idle machine" if skewed else None
+    return f"was timed while {skewed}; time it again on a quiet machine" if skewed else None
 
 
 def judge_size(evidence: Evidence, most_mb: float) -> Criterion:

@@ -49,7 +49,13 @@ def cells(entry: Entry) -> tuple[str, ...]:
 
 def busy_note(entries: Sequence[Entry]) -> str:
     """How to read the table's column of latencies."""
-    text = "latency: over raw FP32's in the same run; below 1 is faster"
+    overs = {one.ratio_over for one in entries if one.latency_ratio is not None}
+    over = "raw FP32's"
+    if overs == {"best float"}:
+        over = "the best float's"
+    elif "best float" in overs:
+        over += ", or the best float's where the cell says so,"
+    text = f"latency: over {over} in the same run; below 1 is faster"
     if any(one.busy for one in entries):
         text += "; busy: other programs or a CPU quota disturbed the timings"
     return f"{text}. Ratios of different machines do not compare."

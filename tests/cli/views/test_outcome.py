@@ -96,7 +96,7 @@ def test_the_terminal_view_fits_and_is_in_order(width):
         for words in ("a demo", "Verdict: ship int8", "model ", "What to do next", "Notes", "Files")
     ]
     assert places == sorted(places)
-    for words in ("random weights", "2.23x", "Files in build/convnextv2_atto-int8", "report.md"):
+    for words in ("random weights", "2.23x", "Files in build/convnextv2_atto-int8", "report.html"):
         assert words in text
     assert "113 kernels" not in text  # of a stage: in the file
     assert "…" not in text.replace("IMAGE…", "")
@@ -122,7 +122,7 @@ def test_however_much_there_is_it_stays_one_screen(width, terminal):
     assert len(lines) <= LINES
     assert max(map(len, lines)) <= min(width if terminal else COLUMNS, COLUMNS)
     assert "Reason 0" in " ".join(lines)
-    assert "report.md" in lines[-1]
+    assert "report.html" in lines[-1]
 
 
 def test_notes_that_do_not_fit_are_counted():

@@ -80,7 +80,7 @@ def test_of_many_trials_twelve_are_shown():
 @pytest.mark.parametrize(("load", "told"), [(QUIET_PCT, False), (QUIET_PCT + 1, True)])
 def test_other_load_during_the_race_is_told(load, told):
     text = printed(print_tuning, searched(load=load))
-    assert ("tune again on an idle machine" in " ".join(text.split())) is told
+    assert ("tune again on a quiet machine" in " ".join(text.split())) is told
 
 
 def gpu_trial(form, precision="int8", cost=True, **fields):

@@ -32,7 +32,7 @@ def test_a_speedup_over_the_best_float_is_held_against_its_floor(least, decision
         (
             {"other_load_pct": 40.0},
             "was timed while other programs took 40 % of the CPU (at most 5 % is quiet); time it "
-            "again on an idle machine",
+            "again on a quiet machine",
         ),
     ],
 )

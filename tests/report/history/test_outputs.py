@@ -87,3 +87,19 @@ def test_the_table_sorts_in_a_browser(tmp_path):
         browser.close()
     assert errors == []
     assert asked == [page_file.as_uri()]
+
+
+def test_the_legend_says_what_the_cells_are_over():
+    raw, best = entry(1), entry(2, ratio_over="best float")
+    none = entry(3, latency_ratio=None, ratio_over=None)
+    assert busy_note([raw, none]).startswith("latency: over raw FP32's in the same run; below 1")
+    assert busy_note([best, none]).startswith("latency: over the best float's in the same run;")
+    assert busy_note([raw, best]).startswith(
+        "latency: over raw FP32's, or the best float's where the cell says so, in the same run;"
+    )
+
+
+def test_the_folder_one_stands_in_ends_no_sentence():
+    page = to_html(History(".", (entry(1),), ()))
+    assert "Below <code>.</code>: 1 builds" in page
+    assert "below ." not in page
