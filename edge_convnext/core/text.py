@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-__all__ = ["escape_markdown", "printable", "spreadsheet_cell"]
+__all__ = ["escape_markdown", "printable", "spreadsheet_cell", "without_commands"]
 
 # GitHub's runner obeys its older commands anywhere in a line of a job's output, and its newer ones
 # where a line begins with blanks and `::`, as a wrapped line may.
@@ -29,9 +29,14 @@ def printable(text: str) -> str:
         line of it begins with `::`.
     """
     shown = "".join(one if _shows(one) else _escape(one) for one in text)
+    return without_commands(shown)
+
+
+def without_commands(text: str) -> str:
+    """Break up what GitHub's runner would obey in a job's output, however it is wrapped."""
     for command in _RUNNER_COMMANDS:
-        shown = shown.replace(command, f"{command[:-1]}{_escape(command[-1])}")
-    return shown
+        text = text.replace(command, f"{command[:-1]}{_escape(command[-1])}")
+    return text
 
 
 def _shows(character: str) -> bool:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from edge_convnext.cli.views.tables import plain
 from edge_convnext.core.contention import QUIET_PCT
-from edge_convnext.report.summary import MISSING, plain
+from edge_convnext.report.summary import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

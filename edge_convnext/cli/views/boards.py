@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_convnext.report.boards import BOARD_HEADINGS, board_cells
-from edge_convnext.report.summary import MISSING, plain
+from edge_convnext.report.summary import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ def print_boards(
     from rich.table import Table
     from rich.text import Text
 
-    from edge_convnext.cli.views.tables import printer
+    from edge_convnext.cli.views.tables import plain, printer
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     rows = [board_cells(run) for run in runs]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from edge_convnext.report.summary import plain
+from edge_convnext.cli.views.tables import plain
 from edge_convnext.runtimes.tensorrt.kernel_table import part_of_kernel
 
 if TYPE_CHECKING:

@@ -13,12 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_convnext.cli.views.boards import print_boards
+from edge_convnext.cli.views.tables import plain
 from edge_convnext.report.next_steps import next_steps
 from edge_convnext.report.summary import (
     RECOVERY_HEADINGS,
     footnote,
     headings,
-    plain,
     recovery_rows,
     summary_rows,
     title,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from edge_convnext.cli.views.tables import printer
+from edge_convnext.cli.views.tables import plain, printer
 from edge_convnext.report.speed_words import show_ratio
-from edge_convnext.report.summary import MISSING, number, plain
+from edge_convnext.report.summary import MISSING, number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,9 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from edge_convnext.report.summary import (
-    plain,
-)
+from edge_convnext.core.text import without_commands
+from edge_convnext.report import words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
-__all__ = ["grid", "printer"]
+__all__ = ["grid", "plain", "printer"]
 
 _PIPE_WIDTH = 120  # columns if the output is not a terminal
 
@@ -32,6 +31,11 @@ def printer(console: Console) -> Callable[[RenderableType], None]:
         console.print(what, highlight=False)
 
     return show
+
+
+def plain(text: str) -> str:
+    """One line of text from outside that steers neither a terminal nor the runner of a job."""
+    return without_commands(words.plain(text))
 
 
 def grid(rows: Iterable[Sequence[str]], justify: str) -> Padding:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
-from edge_convnext.cli.views.tables import printer
+from edge_convnext.cli.views.tables import plain, printer
 from edge_convnext.measure.throughput_to_report import report_throughput
 from edge_convnext.measure.to_report import report_interval
 from edge_convnext.report.speed_words import show_ratio
-from edge_convnext.report.summary import MISSING, plain
+from edge_convnext.report.summary import MISSING
 from edge_convnext.report.throughput_table import setting_cells, setting_headings
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from rich.table import Table
 from rich.text import Text
 
 from edge_convnext.build.tuning.trials import REFINING
+from edge_convnext.cli.views.tables import plain
 from edge_convnext.core.contention import QUIET_PCT
-from edge_convnext.report.summary import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from edge_convnext.cli.views.tables import grid, printer
+from edge_convnext.cli.views.tables import grid, plain, printer
 
 
 def console_of(width, terminal):
@@ -21,3 +21,7 @@ def test_cells_are_aligned_indented_and_plain():
     console = console_of(80, terminal=True)
     printer(console)(grid([("a", "1"), ("[b]\x1b", "10")], "lr"))
     assert console.file.getvalue().splitlines() == ["  a      1", "  [b]   10"]
+
+
+def test_text_from_outside_is_one_line_and_no_command():
+    assert plain("a\n::stop-commands::b ##[x]") == r"a :\x3astop-commands:\x3ab ##\x5bx]"
