@@ -49,7 +49,9 @@ def _to_settle(report: Report) -> list[str]:
 
 def _wait(report: Report) -> str:
     """The flag that waits for a quiet machine; twice the minutes that were not enough."""
-    waited = (report.recipe.get("benchmark") or {}).get("wait_quiet_min") or 0.0
+    race = report.recipe.get("benchmark")
+    waited = race.get("wait_quiet_min") if isinstance(race, dict) else None
+    waited = waited if isinstance(waited, int | float) else 0.0
     return f"--wait-quiet {min(max(_WAIT_MIN, 2 * waited), _MOST_WAIT_MIN):g}"
 
 
