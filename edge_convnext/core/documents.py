@@ -29,7 +29,7 @@ def read_document(
         missing: Advice for the message where there is no such file.
         mend: Advice for the message about a damaged file.
         older: Older schemas that are read too; the document's `schema` says which one it is.
-        named: What the document is, such as `a report`. A file of another kind is told to be none,
+        named: Name of the document, such as `a report`. A file of another kind is told to be none,
             with the advice of `missing`: it can't be mended into one. None tells no kinds apart.
 
     Raises:

@@ -49,10 +49,10 @@ def _to_settle(report: Report) -> list[str]:
 
 def _wait(report: Report) -> str:
     """The flag that waits for a quiet machine; twice the minutes that were not enough."""
-    timed = report.recipe.get("benchmark")
-    waited = timed.get("wait_quiet_min") if isinstance(timed, dict) else None
-    minutes = float(waited) if isinstance(waited, (int, float)) else 0.0
-    return f"--wait-quiet {min(max(_WAIT_MIN, 2 * minutes), _MOST_WAIT_MIN):g}"
+    race = report.recipe.get("benchmark")
+    waited = race.get("wait_quiet_min") if isinstance(race, dict) else None
+    waited = waited if isinstance(waited, int | float) else 0.0
+    return f"--wait-quiet {min(max(_WAIT_MIN, 2 * waited), _MOST_WAIT_MIN):g}"
 
 
 def _to_keep(report: Report) -> list[str]:

@@ -11,8 +11,9 @@ from edge_convnext.core.files import sha256_file
 from edge_convnext.report.manifest import PAGE, read_manifest
 from edge_convnext.report.recipe_file import RECIPE_FILE
 
-__all__ = ["has_users_recipe", "is_own_page", "require_own_page", "require_own_recipe"]
+__all__ = ["MARK", "has_users_recipe", "is_own_page", "require_own_page", "require_own_recipe"]
 
+MARK = '<meta name="generator" content="edge-convnext '  # by which our own pages are recognised
 _HEAD_BYTES = 512  # of a page, in which it says who made it
 
 
@@ -44,8 +45,6 @@ def require_own_recipe(folder: Path) -> None:
 
 def is_own_page(path: Path) -> bool:
     """Whether a page says at its beginning that this package made it."""
-    from edge_convnext.report.html.page import MARK
-
     try:
         with path.open("rb") as file:
             return MARK.encode() in file.read(_HEAD_BYTES)

@@ -39,9 +39,8 @@ if TYPE_CHECKING:
     from edge_convnext.report.html.changes import Change
     from edge_convnext.report.html.kernels import EngineKernels
 
-__all__ = ["MARK", "Subject", "require_renderer", "to_html"]
+__all__ = ["Subject", "require_renderer", "to_html"]
 
-MARK = '<meta name="generator" content="edge-convnext '  # by which our own pages are recognised
 _MOST_BYTES = 1_000_000
 _CHARS = 1200  # of any text
 # A page that is too large shows less of its tables; `report.json` has them whole.

@@ -12,7 +12,8 @@ from edge_convnext.core.errors import MissingDependencyError
 from edge_convnext.report.contract import Report
 from edge_convnext.report.html import page as page_module
 from edge_convnext.report.html.changes import Change
-from edge_convnext.report.html.page import MARK, Subject, require_renderer, to_html
+from edge_convnext.report.html.page import Subject, require_renderer, to_html
+from edge_convnext.report.owned import MARK
 from edge_convnext.report.page import make_environment
 
 ANCHORS = [
