@@ -9,9 +9,10 @@ from edge_convnext.core.artifacts import GPU_FOLDER
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["REPORT", "gpu_graph_name"]
+__all__ = ["PREDICTIONS", "REPORT", "gpu_graph_name"]
 
 REPORT = "report.json"
+PREDICTIONS = "predictions.csv"  # each model's answer to each image
 
 
 def gpu_graph_name(path: Path) -> str:

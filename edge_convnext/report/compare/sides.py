@@ -15,7 +15,7 @@ from edge_convnext.core.class_names import composed
 from edge_convnext.core.errors import ArtifactError, shorten
 from edge_convnext.core.files import sha256_file
 from edge_convnext.report.contract import HALF_SEARCHED, Report
-from edge_convnext.report.file_names import REPORT
+from edge_convnext.report.file_names import PREDICTIONS, REPORT
 from edge_convnext.report.gate.baseline import (
     Baseline,
     Speed,
@@ -23,7 +23,7 @@ from edge_convnext.report.gate.baseline import (
     read_baseline,
     speed_of,
 )
-from edge_convnext.report.gate.evidence import PREDICTIONS, model_file, read_predictions
+from edge_convnext.report.gate.evidence import model_file, read_predictions
 from edge_convnext.report.manifest import MANIFEST, require_unedited
 
 __all__ = [

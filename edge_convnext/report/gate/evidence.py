@@ -15,19 +15,16 @@ from edge_convnext.core.class_names import composed
 from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.report.contract import HALF_SEARCHED, Report
-from edge_convnext.report.file_names import REPORT
+from edge_convnext.report.file_names import PREDICTIONS, REPORT
 from edge_convnext.report.manifest import require_unedited
 
 __all__ = [
-    "PREDICTIONS",
     "Evidence",
     "Prediction",
     "model_file",
     "read_evidence",
     "read_predictions",
 ]
-
-PREDICTIONS = "predictions.csv"
 
 
 @dataclass(frozen=True)

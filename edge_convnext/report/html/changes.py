@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     from edge_convnext.report.html.parts import Block, Limits, Table
 
-__all__ = ["KINDS", "PREDICTIONS", "Change", "changes_blocks", "read_changes"]
+__all__ = ["KINDS", "Change", "changes_blocks", "read_changes"]
 
-PREDICTIONS = "predictions.csv"
 KINDS = ("lost", "won", "other")  # what matters most is first
 _MATRIX = 8  # classes that a matrix has at most
 _MOST_BYTES = 200 << 20

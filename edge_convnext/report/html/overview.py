@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_convnext.report.html.parts import make_table
+from edge_convnext.report.measured import smallest_batch
 from edge_convnext.report.speed_words import show_ratio
 from edge_convnext.report.summary import MISSING, number, show_date, verdict_line
 
@@ -39,9 +40,7 @@ def overview_table(reports: Sequence[Report], limits: Limits) -> Table:
 
 def _cells(report: Report) -> tuple[str, ...]:
     accuracy, benchmark = report.accuracy, report.benchmark
-    rows = benchmark.rows if benchmark else ()
-    batch = min((row.batch for row in rows), default=None)
-    row = benchmark.row(benchmark.chosen, batch) if benchmark and batch else None
+    row = benchmark.row(benchmark.chosen, smallest_batch(benchmark)) if benchmark else None
     ratio = benchmark.speedup_vs_best_float if benchmark else None
     shown = (
         show_ratio(ratio, benchmark.speedup_vs_best_float_ci95, benchmark)
@@ -59,7 +58,7 @@ def _cells(report: Report) -> tuple[str, ...]:
         show_date(report),
         verdict_line(report).removeprefix("Verdict: "),
         row.artifact if row else MISSING,
-        str(batch) if row else MISSING,
+        str(row.batch) if row else MISSING,
         number(row.latency_ms_p50 if row else None, 2),
         shown or MISSING,
         drop,

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from edge_convnext.core.errors import reason_of, shorten
 from edge_convnext.core.version import __version__
+from edge_convnext.report.file_names import PREDICTIONS
 from edge_convnext.report.html.chain import (
     chain_section,
     data_section,
     environment_section,
     recipe_section,
 )
-from edge_convnext.report.html.changes import PREDICTIONS, read_changes
+from edge_convnext.report.html.changes import read_changes
 from edge_convnext.report.html.classes import classes_section
 from edge_convnext.report.html.inside import gpu_section, quantization_section, time_section
 from edge_convnext.report.html.kernels import read_engines

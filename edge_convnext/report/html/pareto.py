@@ -20,6 +20,7 @@ from edge_convnext.report.html.picture import (
 )
 from edge_convnext.report.html.verdict import max_drop_pp
 from edge_convnext.report.in_runtime import mark_refused
+from edge_convnext.report.measured import smallest_batch
 from edge_convnext.report.summary import MISSING, graph_name, number
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def points(report: Report) -> list[Point]:
     benchmark, accuracy = report.benchmark, report.accuracy
     if benchmark is None or accuracy is None or not benchmark.rows:
         return []
-    batch = min(row.batch for row in benchmark.rows)
+    batch = smallest_batch(benchmark)
     scores = {one.artifact: one for one in accuracy.candidates}
     rows = [row for row in benchmark.rows if row.batch == batch and row.artifact in scores]
     found, best = [], float("inf")

@@ -28,6 +28,7 @@ from edge_convnext.report.html.picture import (
     upright,
 )
 from edge_convnext.report.in_runtime import fastest_fit, mark_refused
+from edge_convnext.report.measured import smallest_batch
 from edge_convnext.report.speed_words import timed_once_note
 from edge_convnext.report.summary import graph_name, number, state_text
 from edge_convnext.report.throughput_table import (
@@ -65,7 +66,7 @@ def speed_section(report: Report, limits: Limits) -> Section:
         reason = report.stage("benchmark").reason or "nothing was timed"
         missing = Words(f"Speed was not measured: {reason}.", "missing")
         return Section("speed", "Speed", (missing,), "report.json: benchmark")
-    batch = min(row.batch for row in benchmark.rows)
+    batch = smallest_batch(benchmark)
     rows = sorted(
         (row for row in benchmark.rows if row.batch == batch), key=lambda row: row.latency_ms_p50
     )
