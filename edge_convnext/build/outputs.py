@@ -13,7 +13,7 @@ from edge_convnext.core.recipe import DIGITS
 from edge_convnext.data.calibration import write_calibration_csv
 from edge_convnext.measure.accuracy import Predictions, write_predictions_csv
 from edge_convnext.report.beside import Beside
-from edge_convnext.report.file_names import gpu_graph_name
+from edge_convnext.report.file_names import CALIBRATION, PREDICTIONS, gpu_graph_name
 
 if TYPE_CHECKING:
     from edge_convnext.build.engines import EngineBuild
@@ -56,11 +56,11 @@ def list_files(
     if inputs.calibration is not None and recipe.precision == "int8":
         root = _data_root(recipe, inputs.calibration)
         record = partial(write_calibration_csv, inputs.calibration, relative_to=root)
-        tables["calibration.csv"] = record
+        tables[CALIBRATION] = record
     if evaluation is not None:
         answers = _answers(recipe.precision, evaluation, choice.chosen)
         write = partial(write_predictions_csv, predictions=answers, classes=inputs.info.classes)
-        tables["predictions.csv"] = write
+        tables[PREDICTIONS] = write
     return Beside(models, tables), names
 
 

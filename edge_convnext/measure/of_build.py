@@ -11,7 +11,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.core.files import sha256_file
 from edge_convnext.data.splits import Splits
 from edge_convnext.report.contract import Report
-from edge_convnext.report.file_names import REPORT
+from edge_convnext.report.file_names import CALIBRATION, PREDICTIONS, REPORT
 from edge_convnext.report.manifest import MANIFEST, read_manifest
 
 __all__ = ["build_of", "tell_changed", "tell_seen"]
@@ -57,13 +57,13 @@ def tell_seen(model: Path, splits: Splits, seed: int) -> tuple[str, ...]:
     folder = build_of(model)
     images = splits.val.hashes
     told = []
-    calibrating = images & _hashes_in(folder / "calibration.csv")
+    calibrating = images & _hashes_in(folder / CALIBRATION)
     if calibrating:
         told.append(
             f"{len(calibrating)} of {len(images)} evaluation images calibrated this very build "
             "(calibration.csv): the figure is not honest for INT8."
         )
-    evaluated = _hashes_in(folder / "predictions.csv")
+    evaluated = _hashes_in(folder / PREDICTIONS)
     if splits.by_seed and evaluated:
         other = len(images - evaluated)
         told.append(

@@ -9,9 +9,10 @@ from edge_convnext.core.artifacts import GPU_FOLDER
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PREDICTIONS", "REPORT", "gpu_graph_name"]
+__all__ = ["CALIBRATION", "PREDICTIONS", "REPORT", "gpu_graph_name"]
 
 REPORT = "report.json"
+CALIBRATION = "calibration.csv"  # the images that set the ranges
 PREDICTIONS = "predictions.csv"  # each model's answer to each image
 
 

@@ -19,7 +19,7 @@ from edge_convnext.core.swap import (
     swap,
     written_beside,
 )
-from edge_convnext.report.file_names import REPORT
+from edge_convnext.report.file_names import CALIBRATION, PREDICTIONS, REPORT
 from edge_convnext.report.manifest import (
     MANIFEST,
     PAGE,
@@ -65,8 +65,8 @@ _PRECISIONS = "|".join(get_args(Precision))
 _OURS = (
     *(f"{model}.onnx" for model in _MODELS),
     *(f"{model}{TFLITE_SUFFIX}" for model in _MODELS),
-    "calibration.csv",
-    "predictions.csv",
+    CALIBRATION,
+    PREDICTIONS,
     *_RENEWED,
     REPORT,
     MANIFEST,

@@ -12,7 +12,7 @@ from edge_convnext.core.locks import hold_lock
 from edge_convnext.core.swap import left_names, swap, written_beside
 from edge_convnext.report.contract import Report
 from edge_convnext.report.described import FileReport
-from edge_convnext.report.file_names import REPORT
+from edge_convnext.report.file_names import PREDICTIONS, REPORT
 from edge_convnext.report.folder import write_reports
 from edge_convnext.report.manifest import MANIFEST, PAGE, TABLES, write_manifest
 from edge_convnext.report.owned import is_own_page
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
     from edge_convnext.report.beside import Beside
 
-__all__ = ["OWN_FILES", "PREDICTIONS", "find_old", "publish_board"]
+__all__ = ["OWN_FILES", "find_old", "publish_board"]
 
-PREDICTIONS = "predictions.csv"
 _WINNERS = tuple(
     f"model.{precision}.{suffix}"
     for precision in get_args(Precision)

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edge_convnext.devices.bench.publish import PREDICTIONS
 from edge_convnext.devices.bench.stage_entries import board_stages
 from edge_convnext.devices.int8_support import warn_of_saturation
 from edge_convnext.measure.accuracy import write_predictions_csv
@@ -25,6 +24,7 @@ from edge_convnext.measure.to_report import (
 from edge_convnext.report.beside import Beside
 from edge_convnext.report.contract import Report, VerdictReport
 from edge_convnext.report.described import BoardReport, BundledFile, EnvironmentReport
+from edge_convnext.report.file_names import PREDICTIONS
 from edge_convnext.report.measured import AccuracyReport, BenchmarkReport
 from edge_convnext.report.verdict import decide
 from edge_convnext.runtimes.tensorrt.sidecar import sidecar_path
