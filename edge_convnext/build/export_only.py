@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_convnext.build.apart import require_apart
-from edge_convnext.build.float_chain import float_steps, weights_of
+from edge_convnext.build.float_chain import export_stage, float_steps, weights_of
 from edge_convnext.build.inputs import Inputs
 from edge_convnext.build.lineage import latest
-from edge_convnext.build.settle import prepare
-from edge_convnext.core.artifacts import CpuRuntimeName, FormName, Parity
+from edge_convnext.build.runner import parity_result
+from edge_convnext.build.settle import Prepared, prepare
+from edge_convnext.core.artifacts import CpuRuntimeName, FormName, OnnxModel, Parity
 from edge_convnext.core.cache import Cache, default_cache_folder
 from edge_convnext.core.files import copy_atomic, expand_home
 from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
-from edge_convnext.core.step import Skipped
+from edge_convnext.core.step import Skipped, Step
 from edge_convnext.devices.doctor import environment
+from edge_convnext.networks.family import family_of
 from edge_convnext.networks.plans import plan_for
 
 __all__ = ["Exported", "export_float"]
@@ -35,7 +37,7 @@ class Exported:
     opset: int
     batch: int | str  # a number, or `dynamic`
     size_bytes: int
-    parity: Parity  # logits in ONNX Runtime against torch's, before simplification
+    parity: Parity  # logits of this file in ONNX Runtime against torch's
     simplified: str | None  # why it is as it was exported; None where it was simplified
 
 
@@ -79,11 +81,30 @@ def export_float(
         steps = float_steps(runner, source, form, "fp32", prepared.samples, inputs.weights)
         exported, final = steps[0], latest(steps)
         assert not isinstance(exported, Skipped)  # the first step always exports
-        assert exported.parity is not None  # it is compared with torch
+        parity = _written_parity(prepared, exported, final)
         copy_atomic(final.value.path, out)
     last = steps[-1]
     kept = last.reason if last.status == "skipped" else None
     settings = runner.recipe.export
-    return Exported(
-        out, form, settings.opset, settings.batch, out.stat().st_size, exported.parity, kept
-    )
+    return Exported(out, form, settings.opset, settings.batch, out.stat().st_size, parity, kept)
+
+
+def _written_parity(
+    prepared: Prepared, exported: Step[OnnxModel], final: Step[OnnxModel]
+) -> Parity:
+    """How far the file to write is from the model as it came.
+
+    A graph is compared with torch as it is exported, and with that graph once it is simplified.
+
+    Raises:
+        ExportError: It is further off than an export may be.
+    """
+    assert exported.parity is not None  # it is compared with torch
+    if final is exported or final.parity is None or final.parity.max_abs_err == 0.0:
+        return exported.parity
+    runner, samples, model = prepared.runner, prepared.samples, prepared.inputs.weights.value
+    expected = runner.expected(model, samples, samples.load())
+    found = runner.logits_in(_USUAL, final.value.path, samples)
+    stage, own = export_stage(model), family_of(model).source_graph(model) is not None
+    compared = parity_result(expected, found, stage.max_error, own, stage.name)
+    return Parity(**compared["parity"])

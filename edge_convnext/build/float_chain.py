@@ -154,7 +154,7 @@ def export_step(
     `model` is unfolded: the form in torch would be wrong in the same way.
     """
     return runner.graph(
-        _export_stage(model.value),
+        export_stage(model.value),
         OnnxModel(Path(), precision, form),
         lambda output: export.export_onnx(
             weights.value, form, precision, runner.recipe.export, output, samples.load()
@@ -178,7 +178,7 @@ def is_exported(
 ) -> bool:
     """Whether an earlier build exported this: `export_step`, which has the arguments."""
     key = _export_key(runner, weights, form, precision, model)
-    return runner.holds(_export_stage(model.value), {**key, "images": samples.digest})
+    return runner.holds(export_stage(model.value), {**key, "images": samples.digest})
 
 
 def _export_key(
@@ -199,8 +199,8 @@ def _export_key(
     }
 
 
-def _export_stage(weights: Weights) -> Stage:
-    """The export of a network's family."""
+def export_stage(weights: Weights) -> Stage:
+    """The export of a network's family, with the largest error it may have."""
     family = family_of(weights)
     if family.source_graph(weights) is not None:
         return export.OWN_GRAPH

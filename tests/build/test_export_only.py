@@ -1,3 +1,5 @@
+import numpy as np
+import onnx
 import pytest
 
 from edge_convnext.build.export_only import export_float
@@ -6,6 +8,7 @@ from edge_convnext.core.errors import ArtifactError
 from edge_convnext.measure.model import load_model
 from edge_convnext.networks.recipe_file import make_recipe
 from edge_convnext.runtimes.metadata import read_metadata
+from edge_convnext.stages import simplify
 
 FIELDS = {"model": "atto", "load": {"weights": "random"}, "preprocess": {"image_size": 32}}
 
@@ -30,6 +33,28 @@ def test_the_graph_is_float_checked_and_read_by_the_other_commands(cache, tmp_pa
     assert facts.info.preprocess.image_size == 32
     assert load_model(made.path, "onnxruntime").info.num_classes == 1000
     assert [one.name for one in made.path.parent.iterdir()] == ["m.onnx"]
+
+
+@pytest.mark.slow
+def test_what_is_told_is_of_the_file_that_was_written(tmp_path, monkeypatch):
+    really = simplify.simplify
+
+    def shift(model, batch, config, output):
+        outcome = really(model, batch, config, output)
+        proto = onnx.load(output)
+        bias = proto.graph.node[-1].input[2]
+        held = next(one for one in proto.graph.initializer if one.name == bias)
+        held.CopyFrom(
+            onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(held) + shifted, bias)
+        )
+        onnx.save(proto, output)
+        return outcome
+
+    monkeypatch.setattr(simplify, "simplify", shift)
+    recipe = make_recipe({**FIELDS, "export": {"form": "conv"}})
+    shifted = np.float32(3e-4)
+    made = export_float(recipe, tmp_path / "m.onnx", cache=Cache(tmp_path / "cache"))
+    assert made.parity.max_abs_err == pytest.approx(3e-4, rel=0.1)
 
 
 @pytest.mark.slow

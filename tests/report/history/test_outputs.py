@@ -66,7 +66,10 @@ def test_the_table_sorts_in_a_browser(tmp_path):
     chromium = next((one for one in CHROMIUMS if one.is_file()), None)
     if chromium is None:
         pytest.skip("no Chromium is installed")
-    entries = (entry(1, size_bytes=10_000_000), entry(2, size_bytes=9_000_000), entry(3))
+    entries = (
+        entry(1, size_bytes=10_000_000, label="9a"), entry(2, size_bytes=9_000_000, label="10"),
+        entry(3, label="9"),
+    )  # fmt: skip
     page_file = tmp_path / "h.html"
     page_file.write_text(to_html(History("x", entries, ())), encoding="utf-8")
     with playwright.sync_playwright() as driver:
@@ -83,6 +86,12 @@ def test_the_table_sorts_in_a_browser(tmp_path):
         assert page.evaluate(column) == ["4.00", "9.00", "10.00"]
         page.locator("th button", has_text="MB").click()
         assert page.evaluate(column) == ["10.00", "9.00", "4.00"]
+        # A column with one word in it is text throughout: 9a was behind 10, and 10 behind 9.
+        labels = column.replace("cells[8]", f"cells[{HEADINGS.index('label')}]")
+        page.locator("th button", has_text="label").click()
+        assert page.evaluate(labels) == ["9", "9a", "10"]
+        page.locator("th button", has_text="label").click()
+        assert page.evaluate(labels) == ["10", "9a", "9"]
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         browser.close()
     assert errors == []
