@@ -21,6 +21,7 @@ from edge_convnext.report.in_runtime import (
 from edge_convnext.report.markdown_text import bullets, escape, folded, table
 from edge_convnext.report.next_steps import next_steps
 from edge_convnext.report.recipe_file import RECIPE_FILE
+from edge_convnext.report.shipped import shipped_words
 from edge_convnext.report.speed_words import timed_once_note
 from edge_convnext.report.stage_table import stage_rows
 from edge_convnext.report.summary import (
@@ -65,6 +66,7 @@ def to_markdown(report: Report, recipe: str | None = RECIPE_FILE) -> str:
         f"# {escape(report.model.name)}: {escape(verdict_line(report).removeprefix('Verdict: '))}",
         *([f"> {escape(report.banner)}"] if report.banner else []),
         bullets(report.verdict.reasons),
+        *([escape(f"{shipped}.")] if (shipped := shipped_words(report)) else []),
         escape(title(report)) + ".",
         escape(f"{made_line(report)}."),
         "## Result",

@@ -9,6 +9,7 @@ from edge_convnext.core.percentages import show_pp
 from edge_convnext.report.html.parts import Bullets, Figure, Picture, Section, Words, make_table
 from edge_convnext.report.html.picture import axis, interval, label, make_scale, upright
 from edge_convnext.report.next_steps import next_steps
+from edge_convnext.report.shipped import shipped_words
 from edge_convnext.report.summary import (
     footnote,
     headings,
@@ -56,6 +57,7 @@ def verdict_section(report: Report, limits: Limits) -> Section:
         Words(f"{line[:1].upper()}{line[1:]}.", "lead"),
         *([Words(report.banner, "warning")] if report.banner else []),
         Bullets(report.verdict.reasons[: limits.lines]),
+        *([Words(f"{shipped}.")] if (shipped := shipped_words(report)) else []),
         *_next(report),
         *_pictures(report, limits),
         Bullets(tuple(_distance(report)), heading="How far it is from flipping"),
