@@ -20,8 +20,8 @@ from edge_convnext.core.progress import Track, untracked
 from edge_convnext.core.recipe import Recipe
 from edge_convnext.core.step import Skipped, Step
 from edge_convnext.devices.doctor import environment
-from edge_convnext.networks.family import family_of
 from edge_convnext.networks.plans import plan_for
+from edge_convnext.stages.export import OWN_GRAPH
 
 __all__ = ["Exported", "export_float"]
 
@@ -105,6 +105,7 @@ def _written_parity(
     runner, samples, model = prepared.runner, prepared.samples, prepared.inputs.weights.value
     expected = runner.expected(model, samples, samples.load())
     found = runner.logits_in(_USUAL, final.value.path, samples)
-    stage, own = export_stage(model), family_of(model).source_graph(model) is not None
-    compared = parity_result(expected, found, stage.max_error, own, stage.name)
+    stage = export_stage(model)
+    own_graph = stage is OWN_GRAPH
+    compared = parity_result(expected, found, stage.max_error, own_graph, stage.name)
     return Parity(**compared["parity"])

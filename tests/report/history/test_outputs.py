@@ -1,15 +1,14 @@
 import csv
 import io
 from html.parser import HTMLParser
-from pathlib import Path
 
 import pytest
+from support.chromium import NEEDS_CHROMIUM, launch
 from support.histories import entry
 
 from edge_convnext.report.history.entries import COLUMNS, History
 from edge_convnext.report.history.outputs import HEADINGS, busy_note, cells, to_csv, to_html
 
-CHROMIUMS = [Path("/usr/bin") / name for name in ("chromium", "chromium-browser")]
 HOSTILE = '=HYPERLINK("x")</td><script>alert(1)</script>\x1b[2J‮"'
 
 
@@ -61,11 +60,9 @@ def test_names_stay_text_and_only_the_sorting_script_may_run():
     assert len(keys) == 2 * len(HEADINGS)
 
 
+@NEEDS_CHROMIUM
 def test_the_table_sorts_in_a_browser(tmp_path):
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = next((one for one in CHROMIUMS if one.is_file()), None)
-    if chromium is None:
-        pytest.skip("no Chromium is installed")
     entries = (
         entry(1, size_bytes=10_000_000, label="9a"), entry(2, size_bytes=9_000_000, label="10"),
         entry(3, label="9"),
@@ -73,7 +70,7 @@ def test_the_table_sorts_in_a_browser(tmp_path):
     page_file = tmp_path / "h.html"
     page_file.write_text(to_html(History("x", entries, ())), encoding="utf-8")
     with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        browser = launch(driver)
         page = browser.new_page(viewport={"width": 360, "height": 800})
         errors, asked = [], []
         page.on("console", lambda message: errors.append(message.text))
